@@ -1,0 +1,1 @@
+//! Response caching for axum, tonic and any tower stack.
