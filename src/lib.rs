@@ -1,1 +1,4 @@
 //! Response caching for axum, tonic and any tower stack.
+
+#[allow(dead_code)]
+mod header;

@@ -1,0 +1,8 @@
+//! Header fields as types: what a field says is read once, here, and the rest of the crate decides on values.
+
+pub(crate) mod directives;
+pub(crate) mod list;
+
+#[cfg(test)]
+mod arbitrary;
+
