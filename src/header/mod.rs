@@ -2,6 +2,7 @@
 
 pub(crate) mod directives;
 pub(crate) mod list;
+pub(crate) mod seconds;
 
 #[cfg(test)]
 mod arbitrary;
