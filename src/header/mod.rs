@@ -1,5 +1,6 @@
 //! Header fields as types: what a field says is read once, here, and the rest of the crate decides on values.
 
+pub(crate) mod cache_control;
 pub(crate) mod directives;
 pub(crate) mod list;
 pub(crate) mod seconds;
@@ -7,3 +8,4 @@ pub(crate) mod seconds;
 #[cfg(test)]
 mod arbitrary;
 
+pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
