@@ -1,6 +1,7 @@
 //! Header fields as types: what a field says is read once, here, and the rest of the crate decides on values.
 
 pub(crate) mod cache_control;
+pub(crate) mod date;
 pub(crate) mod directives;
 pub(crate) mod list;
 pub(crate) mod seconds;
