@@ -1,12 +1,16 @@
 //! Header fields as types: what a field says is read once, here, and the rest of the crate decides on values.
 
+pub(crate) mod age;
 pub(crate) mod cache_control;
 pub(crate) mod date;
 pub(crate) mod directives;
+pub(crate) mod expires;
 pub(crate) mod list;
 pub(crate) mod seconds;
 
 #[cfg(test)]
 mod arbitrary;
 
+pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
+pub(crate) use expires::Expires;
