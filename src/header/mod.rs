@@ -7,6 +7,7 @@ pub(crate) mod directives;
 pub(crate) mod expires;
 pub(crate) mod list;
 pub(crate) mod seconds;
+pub(crate) mod vary;
 
 #[cfg(test)]
 mod arbitrary;
@@ -14,3 +15,4 @@ mod arbitrary;
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
 pub(crate) use expires::Expires;
+pub(crate) use vary::{Vary, selecting_value};
