@@ -2,6 +2,7 @@
 
 pub(crate) mod age;
 pub(crate) mod cache_control;
+pub(crate) mod connection;
 pub(crate) mod date;
 pub(crate) mod directives;
 pub(crate) mod expires;
@@ -15,6 +16,7 @@ mod arbitrary;
 
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
+pub(crate) use connection::{has_token, strip_hop_by_hop};
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;
 pub(crate) use vary::{Vary, selecting_value};
