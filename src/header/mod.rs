@@ -1,7 +1,24 @@
 //! Header fields as types: what a field says is read once, here, and the rest of the crate decides on values.
+//!
+//! ```text
+//! HeaderMap ─► lines ─► list members ─► directives ─┬─► ResponseDirectives, RequestDirectives   Cache-Control
+//!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
+//!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
+//!                  │               └────────────────┼─► ContentLength                           Content-Length
+//!                  └────────────────────────────────┴─► Expires, Age, date                      single values
+//! ```
+//!
+//! The way back is narrower, since a cache says little: [`cache_control::append`] adds a directive, [`cache_status`]
+//! writes this cache's member, [`date::format`] writes a date.
+//!
+//! Everything is pure: no I/O and no clock, so a rule that depends on the time takes `now`. Everything is total: any
+//! bytes give a value, in time linear in their number. And *absent* is never the same as *unreadable*: a field that
+//! cannot be read gets a variant of its own (`Invalid`, `Any`, `malformed`), because RFC 9111 wants it taken for the
+//! strictest thing it could have said and not for nothing.
 
 pub(crate) mod age;
 pub(crate) mod cache_control;
+pub(crate) mod cache_status;
 pub(crate) mod connection;
 pub(crate) mod date;
 pub(crate) mod directives;
@@ -16,6 +33,7 @@ mod arbitrary;
 
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
+pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, InvalidName, Member};
 pub(crate) use connection::{has_token, strip_hop_by_hop};
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;
