@@ -1,4 +1,69 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Response caching for axum, tonic and any tower stack.
+//!
+//! Put [`Cache::page`] round a route, and it is answered from memory by the rules of HTTP (RFC 9111): fresh or not at all, one handler run
+//! for a crowd, streamed while it is stored, and freed at once when its data has changed.
+//!
+//! ```
+//! use axum::{Router, extract::State, routing::{get, post}};
+//! use larder::{Cache, InvalidationLayer, MIB, MemoryStore, PurgeError, minutes};
+//!
+//! async fn menu() -> &'static str {
+//!     "soup of the day"
+//! }
+//!
+//! async fn change_menu(State(cache): State<Cache>) -> Result<(), String> {
+//!     // Change the data, commit; then:
+//!     cache.purge_tag("menu").await.map_err(|error| error.to_string())?;
+//!     Ok(())
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::builder(MemoryStore::new(64 * MIB)).namespace("shop").build()?;
+//! let app: Router = Router::new()
+//!     .route("/menu", get(menu).layer(cache.page(minutes(30)).tag("menu").shared()))
+//!     .route("/menu/edit", post(change_menu))
+//!     .layer(InvalidationLayer::new(&cache))
+//!     .with_state(cache);
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Start at [`Cache`]; the [`page`] module tells what is stored and what is not; [`store`] is the contract of stores.
+//!
+//! # Features
+//!
+//! * `memory` (default): [`MemoryStore`].
+//! * `axum` (default): response parts, and the targets and routes that axum knows. Without it the layers serve any tower stack.
+//! * `tracing`: events for what was refused and why.
+//! * `redis`: reserved for the Redis store; it compiles the client and adds nothing yet.
 
+pub mod background;
+pub mod cache;
+pub mod clock;
+pub mod control;
 #[allow(dead_code)]
 mod header;
+mod identity;
+mod log;
+pub mod monitor;
+pub mod page;
+pub mod store;
+mod ttl;
+
+pub use self::cache::{BuildError, Cache, CacheTags, Purged};
+pub use self::control::InvalidationLayer;
+pub use self::identity::Trace;
+pub use self::page::{
+    CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
+    RequestHead, TtlOrder,
+};
+#[cfg(feature = "memory")]
+pub use self::store::MemoryStore;
+pub use self::store::{NullStore, PurgeError, Store, StoreError};
+pub use self::ttl::{MIB, Ttl, days, hours, minutes, seconds};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

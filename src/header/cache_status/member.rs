@@ -147,8 +147,27 @@ impl<'a> Member<'a> {
             }
         }
 
-        HeaderValue::try_from(item.finish()).expect("a Structured Field item is printable ASCII")
+        HeaderValue::try_from(spaced(&item.finish()))
+            .expect("a Structured Field item is printable ASCII")
     }
+}
+
+/// With a space before each parameter, as RFC 9211 writes its examples; parsers skip it (RFC 9651 §4.2.3.2), people read it.
+fn spaced(item: &str) -> String {
+    let mut spaced = String::with_capacity(item.len() + 8);
+    let mut quoted = false;
+    let mut escaped = false;
+    for c in item.chars() {
+        spaced.push(c);
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            ';' if !quoted => spaced.push(' '),
+            _ => {}
+        }
+    }
+    spaced
 }
 
 impl Fwd {
@@ -195,15 +214,15 @@ mod tests {
     #[test]
     fn a_hit_says_how_long_it_lasts() {
         let name = CacheName::new("larder").unwrap();
-        assert_eq!(Member::hit(&name).to_value(), "larder;hit");
-        assert_eq!(Member::hit(&name).ttl(30).to_value(), "larder;hit;ttl=30");
-        assert_eq!(Member::hit(&name).ttl(-5).to_value(), "larder;hit;ttl=-5");
+        assert_eq!(Member::hit(&name).to_value(), "larder; hit");
+        assert_eq!(Member::hit(&name).ttl(30).to_value(), "larder; hit; ttl=30");
+        assert_eq!(Member::hit(&name).ttl(-5).to_value(), "larder; hit; ttl=-5");
     }
 
     #[test]
     fn a_name_that_is_no_token_is_quoted() {
         let name = CacheName::new("my \"cache\"").unwrap();
-        assert_eq!(Member::hit(&name).to_value(), r#""my \"cache\"";hit"#);
+        assert_eq!(Member::hit(&name).to_value(), r#""my \"cache\""; hit"#);
     }
 
     #[test]
@@ -221,7 +240,7 @@ mod tests {
                 .key("/a?\"b\"")
                 .ttl(60)
                 .to_value(),
-            r#"larder;fwd=stale;fwd-status=304;ttl=60;stored;collapsed;key="/a?\"b\"";detail="by the hour""#
+            r#"larder; fwd=stale; fwd-status=304; ttl=60; stored; collapsed; key="/a?\"b\""; detail="by the hour""#
         );
         let alone = Forwarded {
             collapsed: Some(Collapsed::Alone),
@@ -229,7 +248,7 @@ mod tests {
         };
         assert_eq!(
             Member::forwarded(&name, alone).detail("full").to_value(),
-            "larder;fwd=uri-miss;collapsed=?0;detail=full"
+            "larder; fwd=uri-miss; collapsed=?0; detail=full"
         );
     }
 
@@ -237,14 +256,14 @@ mod tests {
     fn each_reason_has_its_token() {
         let name = CacheName::new("c").unwrap();
         for (reason, expected) in [
-            (Fwd::Bypass, "c;fwd=bypass"),
-            (Fwd::Method, "c;fwd=method"),
-            (Fwd::UriMiss, "c;fwd=uri-miss"),
-            (Fwd::VaryMiss, "c;fwd=vary-miss"),
-            (Fwd::Miss, "c;fwd=miss"),
-            (Fwd::Request, "c;fwd=request"),
-            (Fwd::Stale, "c;fwd=stale"),
-            (Fwd::Partial, "c;fwd=partial"),
+            (Fwd::Bypass, "c; fwd=bypass"),
+            (Fwd::Method, "c; fwd=method"),
+            (Fwd::UriMiss, "c; fwd=uri-miss"),
+            (Fwd::VaryMiss, "c; fwd=vary-miss"),
+            (Fwd::Miss, "c; fwd=miss"),
+            (Fwd::Request, "c; fwd=request"),
+            (Fwd::Stale, "c; fwd=stale"),
+            (Fwd::Partial, "c; fwd=partial"),
         ] {
             let member = Member::forwarded(&name, forwarded(reason));
             assert_eq!(member.to_value(), expected);
@@ -258,17 +277,20 @@ mod tests {
         let value = |member: Member<'_>| member.to_value().to_str().unwrap().to_owned();
         assert_eq!(
             value(hit.clone().ttl(i64::MAX)),
-            "c;hit;ttl=999999999999999"
+            "c; hit; ttl=999999999999999"
         );
         assert_eq!(
             value(hit.clone().ttl(i64::MIN)),
-            "c;hit;ttl=-999999999999999"
+            "c; hit; ttl=-999999999999999"
         );
         assert_eq!(
             value(hit.clone().key("caf\u{e9}").detail("a\r\nb")),
-            "c;hit"
+            "c; hit"
         );
-        assert_eq!(value(hit.key("").detail("")), r#"c;hit;key="";detail="""#);
+        assert_eq!(
+            value(hit.key("").detail("")),
+            r#"c; hit; key=""; detail="""#
+        );
     }
 
     proptest! {

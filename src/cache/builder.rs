@@ -1,0 +1,268 @@
+//! Options of a [`Cache`], refused before serving where they make no sense.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Cache, Shared};
+use crate::background::Background;
+use crate::clock::{Clock, SystemClock};
+use crate::header::CacheName;
+use crate::identity::IdentityType;
+use crate::monitor::Counters;
+use crate::page::{Budget, Flights, Remembered, RequestHead, StatusField};
+use crate::store::{Mark, Store};
+use crate::ttl::{LONGEST, MIB, minutes};
+
+/// The layout of keys; part of every key, so that a later layout never reads this one's entries.
+const KEY_FORMAT: u8 = 1;
+
+/// Options of a [`Cache`]; made by [`Cache::builder`].
+#[must_use]
+pub struct CacheBuilder {
+    store: Arc<dyn Store>,
+    namespace: String,
+    version: u32,
+    default_ttl: Duration,
+    store_timeout: Duration,
+    recording_budget: usize,
+    remember_refusals: Duration,
+    identities: Vec<IdentityType>,
+    clock: Arc<dyn Clock>,
+    background: Background,
+    name: String,
+    status: StatusField,
+}
+
+/// Options of a cache that make no sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The namespace is empty.
+    #[error("the namespace is empty: name the application, as in .namespace(\"shop\")")]
+    EmptyNamespace,
+    /// The default lifetime is zero.
+    #[error("a default lifetime of zero stores nothing: set .default_ttl() above zero")]
+    ZeroDefaultTtl,
+    /// The store may not answer at all.
+    #[error("a store timeout of zero fails every call: set .store_timeout() above zero")]
+    ZeroStoreTimeout,
+    /// Nothing may be recorded.
+    #[error(
+        "a recording budget of 0 bytes stores nothing: set .recording_budget() to at least one body limit, or use NullStore"
+    )]
+    ZeroRecordingBudget,
+    /// The cache's name cannot be written in `Cache-Status`.
+    #[error("the name {name:?} cannot stand in Cache-Status: use printable ASCII in .name()")]
+    Name {
+        /// The name.
+        name: String,
+    },
+}
+
+impl CacheBuilder {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            namespace: "larder".to_owned(),
+            version: 1,
+            default_ttl: minutes(5),
+            store_timeout: Duration::from_millis(250),
+            recording_budget: 64 * MIB,
+            remember_refusals: Duration::from_secs(10),
+            identities: Vec::new(),
+            clock: Arc::new(SystemClock::new()),
+            background: Background::new(256),
+            name: "larder".to_owned(),
+            status: StatusField::On,
+        }
+    }
+
+    /// Keeps this cache's entries apart from those of others in the same store. Default: `larder`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The version of what the application stores: raise it when a page's content changes its meaning, and two deploys live side by side.
+    /// Default: 1.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// What [`Ttl::Default`](crate::Ttl::Default) means. Default: 5 minutes.
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.default_ttl = ttl.min(LONGEST);
+        self
+    }
+
+    /// How long one call of a store may take that cannot answer at once, before the page is made without it. Default: 250 ms.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// The most bytes that all bodies being recorded may take together; past it, bodies stream by unrecorded. Default: 64 MiB.
+    pub fn recording_budget(mut self, bytes: usize) -> Self {
+        self.recording_budget = bytes;
+        self
+    }
+
+    /// How long an address is remembered as one whose responses may not be stored, so that requests for it do not queue. Default: 10 s;
+    /// zero forgets at once.
+    pub fn remember_refusals(mut self, span: Duration) -> Self {
+        self.remember_refusals = span;
+        self
+    }
+
+    /// Registers a request extension that says who is asking, as the application's own authentication sets it.
+    ///
+    /// A request that carries it fills a shared page only if the response says `public` or `s-maxage`; on a
+    /// [`shared`](crate::CacheLayer::shared) route it is taken away before the handler.
+    pub fn identity<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.identities.push(IdentityType::of::<T>());
+        self
+    }
+
+    /// Where the time comes from. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where tasks that outlive their requests run. Default: at most 256 of them.
+    pub fn background(mut self, background: Background) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// The cache's name in `Cache-Status` (RFC 9211 §2). Default: `larder`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Writes no `Cache-Status`. By default every answer carries it, without `key` and `detail`.
+    pub fn without_cache_status(mut self) -> Self {
+        self.status = StatusField::Off;
+        self
+    }
+
+    /// Writes `Cache-Status` for the requests that `admits` picks, with `detail` that says why nothing was stored (RFC 9211 §6).
+    pub fn cache_status_if(
+        mut self,
+        admits: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.status = StatusField::If(Arc::new(admits));
+        self
+    }
+
+    /// Makes the cache.
+    ///
+    /// # Errors
+    ///
+    /// When an option makes no sense; the error says which, and what to set instead.
+    pub fn build(self) -> Result<Cache, BuildError> {
+        if self.namespace.is_empty() {
+            return Err(BuildError::EmptyNamespace);
+        }
+        if self.default_ttl.is_zero() {
+            return Err(BuildError::ZeroDefaultTtl);
+        }
+        if self.store_timeout.is_zero() {
+            return Err(BuildError::ZeroStoreTimeout);
+        }
+        if self.recording_budget == 0 {
+            return Err(BuildError::ZeroRecordingBudget);
+        }
+        let name = CacheName::new(&self.name).map_err(|_| BuildError::Name {
+            name: self.name.clone(),
+        })?;
+        let space = space(&self.namespace, self.version);
+        Ok(Cache {
+            shared: Arc::new(Shared {
+                store: self.store,
+                namespace_mark: Mark::of("namespace", &[&space]),
+                space,
+                clock: self.clock,
+                background: self.background,
+                default_ttl: self.default_ttl,
+                store_timeout: self.store_timeout,
+                identities: self.identities,
+                flights: Flights::default(),
+                remembered: Remembered::new(self.remember_refusals),
+                budget: Budget::new(self.recording_budget),
+                counters: Counters::default(),
+                name,
+                status: self.status,
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("namespace", &self.namespace)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bytes that every key of a namespace and version starts with; those of another never are their beginning, since the length comes first.
+fn space(namespace: &str, version: u32) -> Box<[u8]> {
+    let mut space = vec![KEY_FORMAT];
+    space.extend_from_slice(&(namespace.len() as u64).to_be_bytes()[4..]);
+    space.extend_from_slice(namespace.as_bytes());
+    space.extend_from_slice(&version.to_be_bytes());
+    space.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::NullStore;
+
+    #[test]
+    fn nonsense_is_refused_with_what_to_change() {
+        let errors = [
+            Cache::builder(NullStore).namespace("").build(),
+            Cache::builder(NullStore)
+                .default_ttl(Duration::ZERO)
+                .build(),
+            Cache::builder(NullStore)
+                .store_timeout(Duration::ZERO)
+                .build(),
+            Cache::builder(NullStore).recording_budget(0).build(),
+            Cache::builder(NullStore).name("caf\u{e9}").build(),
+        ]
+        .map(|built| built.unwrap_err().to_string());
+        let remedies = [
+            ".namespace(",
+            ".default_ttl(",
+            ".store_timeout(",
+            ".recording_budget(",
+            ".name(",
+        ];
+        for (error, remedy) in errors.iter().zip(remedies) {
+            assert!(error.contains(remedy), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_space_begins_another() {
+        let spaces = [
+            space("a", 1),
+            space("ab", 1),
+            space("a", 256),
+            space("", 1),
+            space("a\0\0\0\u{1}", 1),
+        ];
+        for (i, one) in spaces.iter().enumerate() {
+            for (j, other) in spaces.iter().enumerate() {
+                assert_eq!(one.starts_with(other), i == j);
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The [`Cache`]: a store, a namespace and defaults, shared by all layers and handlers of an application.
+
+mod address;
+mod builder;
+mod tags;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::background::Background;
+use crate::clock::{Clock, Now};
+use crate::header::CacheName;
+use crate::identity::IdentityType;
+use crate::monitor::{Counters, Stats};
+use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField};
+use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError};
+use crate::ttl::Ttl;
+
+pub use self::builder::{BuildError, CacheBuilder};
+pub use self::tags::CacheTags;
+
+pub(crate) use self::address::page_marks;
+
+/// A cheap handle on a cache; clones share everything.
+///
+/// It makes the layers of pages, with [`page`](Self::page), and frees what they stored.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use larder::{Cache, MIB, MemoryStore, minutes};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let cache = Cache::builder(MemoryStore::new(64 * MIB)).namespace("shop").build()?;
+/// let app: Router = Router::new().route(
+///     "/menu",
+///     get(async || "soup").layer(cache.page(minutes(30)).tag("menu")),
+/// );
+///
+/// // When the menu has changed, in the database first:
+/// cache.purge_tag("menu").await?;
+/// # drop(app);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    store: Arc<dyn Store>,
+    /// What every key starts with: format, namespace, version.
+    pub(crate) space: Box<[u8]>,
+    pub(crate) namespace_mark: Mark,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) background: Background,
+    pub(crate) default_ttl: Duration,
+    pub(crate) store_timeout: Duration,
+    pub(crate) identities: Vec<IdentityType>,
+    pub(crate) flights: Flights,
+    pub(crate) remembered: Remembered,
+    pub(crate) budget: Budget,
+    pub(crate) counters: Counters,
+    pub(crate) name: CacheName,
+    pub(crate) status: StatusField,
+}
+
+/// What a purge that reached every reader of the store has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a purge that was refused is an error to look at"]
+pub struct Purged {
+    stamp: Stamp,
+}
+
+impl Purged {
+    /// The fence's clock after the purge: no answer is older.
+    pub const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl Cache {
+    /// Starts a cache on `store`.
+    pub fn builder(store: impl Store) -> CacheBuilder {
+        CacheBuilder::new(Arc::new(store))
+    }
+
+    /// A layer that caches pages for `ttl`, unless a response says otherwise (RFC 9111 §4.2.1).
+    ///
+    /// ```
+    /// # use larder::{Cache, NullStore};
+    /// use larder::{Ttl, minutes};
+    ///
+    /// # let cache = Cache::builder(NullStore).build().unwrap();
+    /// let menu = cache.page(minutes(30));
+    /// let archive = cache.page(Ttl::Forever);
+    /// ```
+    pub fn page(&self, ttl: impl Into<Ttl>) -> CacheLayer {
+        CacheLayer::new(self.clone(), ttl.into())
+    }
+
+    /// Frees everything that carries `tag`.
+    ///
+    /// Call it after the data has changed (after the commit). Once it has returned `Ok`, no request that starts later is answered with what
+    /// was read before: neither from the store, nor by a fill that was under way.
+    ///
+    /// # Errors
+    ///
+    /// When the store did not take the purge.
+    pub async fn purge_tag(&self, tag: &str) -> Result<Purged, PurgeError> {
+        self.purge_tags([tag]).await
+    }
+
+    /// Frees everything that carries one of `tags`, in one step. See [`purge_tag`](Self::purge_tag).
+    ///
+    /// # Errors
+    ///
+    /// When the store did not take the purge.
+    pub async fn purge_tags<T: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<Purged, PurgeError> {
+        let marks = tags
+            .into_iter()
+            .map(|tag| self.shared.tag_mark(tag.as_ref()))
+            .collect();
+        self.purge(Purge::Marks(marks)).await
+    }
+
+    /// Frees a page with all its variants and queries.
+    ///
+    /// `address` is a path as clients send it (`/menu/soups`: on every host), or an address with host (`//shop.example/menu`,
+    /// `https://shop.example/menu`: there alone). With a query, only that query is freed: `/menu?page=2`. Schemes are not told apart.
+    ///
+    /// # Errors
+    ///
+    /// When `address` is none, or the store did not take the purge.
+    pub async fn purge_page(&self, address: &str) -> Result<Purged, PurgeError> {
+        let mark = self
+            .shared
+            .address_mark(address)
+            .ok_or_else(|| PurgeError::Address(address.to_owned()))?;
+        self.purge(Purge::Marks(vec![mark])).await
+    }
+
+    /// Frees one key: the page of one address and query, with all its variants. Keys come from [`CacheLayer::key`].
+    ///
+    /// # Errors
+    ///
+    /// When the store did not take the purge.
+    pub async fn purge_key(&self, key: &PageKey) -> Result<Purged, PurgeError> {
+        self.purge(Purge::Key {
+            key: key.as_bytes().into(),
+            mark: self.shared.key_mark(key.as_bytes()),
+        })
+        .await
+    }
+
+    /// Frees everything of this cache's namespace and version, and nothing else in the store.
+    ///
+    /// # Errors
+    ///
+    /// When the store did not take the purge.
+    pub async fn clear(&self) -> Result<Purged, PurgeError> {
+        self.purge(Purge::Marks(vec![self.shared.namespace_mark]))
+            .await
+    }
+
+    /// How often each reason answered, since this cache was built.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.read()
+    }
+
+    /// The store, for scans and notices.
+    pub fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
+    /// The tasks that outlive their requests. Wait for them, or stop them, when the server shuts down.
+    pub fn background(&self) -> &Background {
+        &self.shared.background
+    }
+
+    pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
+        let shared = &self.shared;
+        let stamp = shared.store.purge(&purge, shared.clock.now()).await?;
+        Ok(Purged { stamp })
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache")
+            .field("store", &self.shared.store.about())
+            .field("stats", &self.shared.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Calls of the store: without waiting where it can answer at once, else within the time that a page may lose to it.
+impl Shared {
+    pub(crate) fn get_now(
+        &self,
+        key: Key<'_>,
+        now: Now,
+    ) -> std::task::Poll<Result<Found, StoreError>> {
+        self.store.get_now(key, now)
+    }
+
+    pub(crate) async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.store.get_now(*key, now) {
+                std::task::Poll::Ready(answer) => found.push(self.noted(answer)?),
+                std::task::Poll::Pending => {
+                    return self.within("read", self.store.get(keys, now)).await;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) async fn apply(
+        &self,
+        key: Key<'_>,
+        op: Op,
+        now: Now,
+    ) -> Result<crate::store::Done, StoreError> {
+        match self.store.apply_now(key, &op, now) {
+            std::task::Poll::Ready(answer) => self.noted(answer),
+            std::task::Poll::Pending => {
+                let ops = [(key, op)];
+                let done = self.within("write", self.store.apply(&ops, now)).await?;
+                done.first()
+                    .copied()
+                    .ok_or_else(|| StoreError::new("write", "no answer for the change"))
+            }
+        }
+    }
+
+    pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
+        match self.store.admits_now(stamp, marks) {
+            std::task::Poll::Ready(answer) => self.noted(answer),
+            std::task::Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        action: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let answer = match tokio::time::timeout(self.store_timeout, call).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(StoreError::new(action, elapsed)),
+        };
+        self.noted(answer)
+    }
+
+    fn noted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &answer {
+            self.counters.store_error();
+            crate::log::store_error(error);
+        }
+        answer
+    }
+
+    pub(crate) fn key_mark(&self, key: &[u8]) -> Mark {
+        Mark::of("key", &[&self.space, key])
+    }
+
+    pub(crate) fn tag_mark(&self, tag: &str) -> Mark {
+        Mark::of("tag", &[&self.space, tag.as_bytes()])
+    }
+}

@@ -1,0 +1,171 @@
+//! Time as a value: decisions take a [`Now`], and only a [`Clock`] at the edge reads one.
+
+use std::fmt;
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment of the cache's own time, in milliseconds since the Unix epoch.
+///
+/// It never steps back: a correction of the wall clock must neither expire nor revive what is stored (RFC 9111 §4.2.3 counts resident time,
+/// not dates).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Now(u64);
+
+impl Now {
+    /// A moment that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `millis` milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero when it is yet to come.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `span` before this one, not before the epoch.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+}
+
+impl Add<Duration> for Now {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The cache's own time. Later calls never answer less than earlier ones.
+    fn now(&self) -> Now;
+
+    /// The wall clock, which may step. Used only beside dates in header fields.
+    fn wall(&self) -> SystemTime;
+}
+
+/// The machine's clocks: the wall clock as it stood at start, carried on by the monotonic one.
+#[derive(Clone, Debug)]
+pub struct SystemClock {
+    start: Instant,
+    start_millis: u64,
+}
+
+impl SystemClock {
+    /// Reads the wall clock once, and the monotonic clock from then on.
+    pub fn new() -> Self {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            start: Instant::now(),
+            start_millis: millis(since_epoch),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        Now(self.start_millis + millis(self.start.elapsed()))
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// A clock that stands still until it is moved, for tests.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::clock::{Clock, ManualClock};
+///
+/// let clock = ManualClock::new();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(clock.now().since(before), Duration::from_secs(5));
+/// ```
+#[derive(Clone)]
+pub struct ManualClock {
+    millis: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// A clock at an arbitrary, fixed moment.
+    pub fn new() -> Self {
+        // 2026-01-01T00:00:00Z: late enough that dates before it can be written.
+        Self {
+            millis: Arc::new(AtomicU64::new(1_767_225_600_000)),
+        }
+    }
+
+    /// Moves the clock on by `span`.
+    pub fn advance(&self, span: Duration) {
+        self.millis.fetch_add(millis(span), Ordering::SeqCst);
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManualClock").field(&self.now()).finish()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Now {
+        Now(self.millis.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.now().0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_never_steps_back() {
+        let clock = SystemClock::new();
+        let first = clock.now();
+        assert!(clock.now() >= first);
+    }
+
+    #[test]
+    fn sums_that_overflow_never_come() {
+        assert_eq!(Now::from_millis(5) + Duration::MAX, Now::NEVER);
+        assert_eq!(
+            Now::from_millis(5).before(Duration::MAX),
+            Now::from_millis(0)
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! Unsafe methods free the pages of their targets (RFC 9111 §4.4).
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Method, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower::ServiceExt;
+use tower::util::Oneshot;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::cache::Cache;
+use crate::page::RequestHead;
+use crate::store::{Mark, Purge};
+
+/// Frees the page of an address, with all its variants and queries, when an unsafe method has changed it.
+///
+/// It stands round the whole application, since the layer of a page never sees what is sent to another route or method. A 2xx or 3xx answer
+/// to any method but GET, HEAD, OPTIONS, TRACE and QUERY frees the target, before the answer leaves (RFC 9111 §4.4); an answer that says
+/// that nothing was done frees nothing.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use larder::{Cache, InvalidationLayer, NullStore, minutes};
+///
+/// let cache = Cache::builder(NullStore).build()?;
+/// let app: Router = Router::new()
+///     .route("/note", get(async || "a note").layer(cache.page(minutes(5))).put(async || "changed"))
+///     .layer(InvalidationLayer::new(&cache));
+/// # drop(app);
+/// # Ok::<(), larder::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct InvalidationLayer {
+    cache: Cache,
+}
+
+impl InvalidationLayer {
+    /// Frees pages of `cache`.
+    pub fn new(cache: &Cache) -> Self {
+        Self {
+            cache: cache.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for InvalidationLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvalidationLayer").finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for InvalidationLayer {
+    type Service = InvalidationService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        InvalidationService {
+            inner,
+            cache: self.cache.clone(),
+        }
+    }
+}
+
+/// The service of an [`InvalidationLayer`].
+#[derive(Clone)]
+pub struct InvalidationService<S> {
+    inner: S,
+    cache: Cache,
+}
+
+impl<S> fmt::Debug for InvalidationService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvalidationService")
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for InvalidationService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = InvalidationFuture<S, ReqBody, ResBody>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // A clone is readied for each request, as in the page layer.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let marks = if is_safe(request.method()) {
+            Vec::new()
+        } else {
+            self.cache.shared.target_marks(&RequestHead::of(&request))
+        };
+        InvalidationFuture {
+            stage: Stage::Asking {
+                inner: self.inner.clone().oneshot(request),
+            },
+            cache: (!marks.is_empty()).then(|| (self.cache.clone(), marks)),
+        }
+    }
+}
+
+/// RFC 9110 §9.2.1, and RFC 10008 for QUERY. A method of unknown safety counts as unsafe.
+fn is_safe(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    ) || method.as_str() == "QUERY"
+}
+
+fn has_changed_something(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection()
+}
+
+pin_project! {
+    /// The future of an [`InvalidationService`].
+    pub struct InvalidationFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        #[pin]
+        stage: Stage<S, ReqBody, ResBody>,
+        cache: Option<(Cache, Vec<Mark>)>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        Asking { #[pin] inner: Oneshot<S, Request<ReqBody>> },
+        Purging { purging: Pin<Box<dyn Future<Output = ()> + Send>>, response: Option<Response<ResBody>> },
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for InvalidationFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.stage.as_mut().project() {
+                StageProjection::Asking { inner } => {
+                    let response = ready!(inner.poll(cx))?;
+                    let changed = has_changed_something(response.status());
+                    let Some((cache, marks)) = this.cache.take().filter(|_| changed) else {
+                        return Poll::Ready(Ok(response));
+                    };
+                    this.stage.set(Stage::Purging {
+                        purging: Box::pin(async move {
+                            // The answer of the handler stands, whatever becomes of the purge.
+                            if let Err(error) = cache.purge(Purge::Marks(marks)).await {
+                                crate::log::purge_error(&error);
+                            }
+                        }),
+                        response: Some(response),
+                    });
+                }
+                StageProjection::Purging { purging, response } => {
+                    ready!(purging.as_mut().poll(cx));
+                    return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
+                }
+            }
+        }
+    }
+}

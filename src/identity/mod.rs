@@ -1,0 +1,49 @@
+//! Who is asking, as far as a shared page must not know it.
+//!
+//! A page that is shared must not depend on a person. Three things say that a request comes from one: `Authorization`, `Cookie`, and a request
+//! extension of a type that the application registered with
+//! [`CacheBuilder::identity`](crate::cache::CacheBuilder::identity), because its own authentication puts it there.
+
+mod trace;
+
+use std::any::type_name;
+use std::fmt;
+
+use http::Extensions;
+
+pub use self::trace::Trace;
+pub(crate) use self::trace::Traced;
+
+/// An extension type that says who is asking.
+#[derive(Clone, Copy)]
+pub(crate) struct IdentityType {
+    name: &'static str,
+    is_present: fn(&Extensions) -> bool,
+    remove: fn(&mut Extensions),
+}
+
+impl IdentityType {
+    pub(crate) fn of<T: Clone + Send + Sync + 'static>() -> Self {
+        Self {
+            name: type_name::<T>(),
+            is_present: |extensions| extensions.get::<T>().is_some(),
+            remove: |extensions| {
+                extensions.remove::<T>();
+            },
+        }
+    }
+
+    pub(crate) fn is_present(&self, extensions: &Extensions) -> bool {
+        (self.is_present)(extensions)
+    }
+
+    pub(crate) fn remove(&self, extensions: &mut Extensions) {
+        (self.remove)(extensions);
+    }
+}
+
+impl fmt::Debug for IdentityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,231 @@
+//! Why a request was answered as it was.
+
+use std::fmt;
+
+/// The one reason of an answer. It travels in the extensions of every response that was not a plain hit, and alone feeds `Cache-Status`,
+/// `X-Cache` and the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Answered from the store, fresh.
+    Hit,
+    /// Answered from the flight of another request that asked for the same.
+    Collapsed(Absence),
+    /// The handler answered, and its answer was stored (or will be, once its body has ended well).
+    Stored(Absence),
+    /// The handler answered, and its answer was not stored.
+    Refused(Absence, NotStored),
+    /// The handler answered after a wait for a flight that came to nothing.
+    Uncollapsed(Absence, NotStored),
+    /// The request passed the cache by.
+    Bypassed(Bypass),
+}
+
+macro_rules! tokens {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $token:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every one of them, in a fixed order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in `Cache-Status: …; detail=` and in counters.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $token,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+tokens! {
+    /// What the store lacked (the `fwd` reasons of RFC 9211 §2.2).
+    Absence {
+        /// Nothing is stored for the address.
+        Uri = "uri-miss",
+        /// Something is, but not for these values of the fields that `Vary` names.
+        Vary = "vary-miss",
+        /// What is stored is stale.
+        Stale = "stale",
+    }
+}
+
+tokens! {
+    /// Why a request passed the cache by.
+    Bypass {
+        /// Neither GET nor HEAD.
+        Method = "method",
+        /// HEAD, and nothing stored to answer it from: forwarded as HEAD, which fills nothing.
+        Head = "head",
+        /// `Range` asks for a part.
+        Range = "range",
+        /// `If-Match` or `If-Unmodified-Since`: for the origin to judge.
+        Precondition = "precondition",
+        /// A GET with content.
+        Content = "content",
+        /// A request to change the protocol.
+        Upgrade = "upgrade",
+        /// Not exactly one valid host.
+        Authority = "authority",
+        /// A host that is not on the list.
+        Host = "host",
+        /// More forwarding fields than are keyed.
+        Forwarding = "forwarding",
+        /// A key beyond the bound in bytes.
+        KeyLength = "key-length",
+        /// The request says `no-store`, and nothing was stored to answer it from.
+        NoStore = "request-no-store",
+        /// The store is unwell.
+        Store = "store",
+    }
+}
+
+tokens! {
+    /// Why an answer was not stored, or not shared with those who waited for it.
+    NotStored {
+        /// Nothing permits it: neither the response nor the policy gives a lifetime for this status.
+        NoLifetime = "no-lifetime",
+        /// Its lifetime is over on arrival, or zero.
+        Expired = "expired",
+        /// A status code that is not stored.
+        Status = "status",
+        /// `no-store`.
+        NoStore = "no-store",
+        /// `no-cache`.
+        NoCache = "no-cache",
+        /// `private`.
+        Private = "private",
+        /// A `Cache-Control` that cannot be read.
+        Malformed = "malformed",
+        /// `must-understand` for a status that is not understood.
+        MustUnderstand = "must-understand",
+        /// The handler asked for it not to be stored.
+        Handler = "handler",
+        /// The request carried credentials, and the response does not say that it is for all.
+        Credentials = "credentials",
+        /// The handler read who was asking.
+        Identity = "identity",
+        /// `Set-Cookie`.
+        SetCookie = "set-cookie",
+        /// `Authentication-Info` or `Clear-Site-Data`.
+        PerPerson = "per-person",
+        /// An answer to one origin of a cross-origin request.
+        Cors = "cors",
+        /// `Vary: *`.
+        VaryAny = "vary-any",
+        /// More or longer selecting fields than are kept.
+        VaryBounds = "vary-bounds",
+        /// More variants than are kept.
+        Variants = "variants",
+        /// A stream of events, or a change of protocol.
+        Stream = "stream",
+        /// A length that is contradicted.
+        Length = "length",
+        /// A body above the size limit.
+        TooLarge = "too-large",
+        /// All recordings together are above their budget.
+        Budget = "budget",
+        /// The body failed, or ended early.
+        Incomplete = "incomplete",
+        /// A purge has outlawed it meanwhile.
+        Outlawed = "outlawed",
+        /// The leader of the flight went away.
+        Abandoned = "abandoned",
+        /// The wait for a flight took too long.
+        Waited = "waited",
+        /// Too many waited for one flight.
+        Crowded = "crowded",
+        /// This address was refused lately, and is not queued for.
+        Remembered = "remembered",
+        /// The store did not take it.
+        Store = "store",
+    }
+}
+
+impl Reason {
+    /// How many different reasons there are.
+    pub(crate) const COUNT: usize = 1
+        + 2 * Absence::ALL.len()
+        + 2 * Absence::ALL.len() * NotStored::ALL.len()
+        + Bypass::ALL.len();
+
+    /// Its place among all reasons.
+    pub(crate) const fn index(self) -> usize {
+        let absences = Absence::ALL.len();
+        let pairs = absences * NotStored::ALL.len();
+        match self {
+            Self::Hit => 0,
+            Self::Collapsed(absence) => 1 + absence as usize,
+            Self::Stored(absence) => 1 + absences + absence as usize,
+            Self::Refused(absence, why) => {
+                1 + 2 * absences + why as usize * absences + absence as usize
+            }
+            Self::Uncollapsed(absence, why) => {
+                1 + 2 * absences + pairs + why as usize * absences + absence as usize
+            }
+            Self::Bypassed(why) => 1 + 2 * absences + 2 * pairs + why as usize,
+        }
+    }
+
+    /// Every reason, in the order of their places.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let absences = || Absence::ALL.iter().copied();
+        let refusals = || {
+            NotStored::ALL
+                .iter()
+                .flat_map(move |why| absences().map(move |absence| (absence, *why)))
+        };
+        std::iter::once(Self::Hit)
+            .chain(absences().map(Self::Collapsed))
+            .chain(absences().map(Self::Stored))
+            .chain(refusals().map(|(absence, why)| Self::Refused(absence, why)))
+            .chain(refusals().map(|(absence, why)| Self::Uncollapsed(absence, why)))
+            .chain(Bypass::ALL.iter().copied().map(Self::Bypassed))
+    }
+
+    /// Why nothing was stored, if that is what happened.
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Hit | Self::Collapsed(_) | Self::Stored(_) => None,
+            Self::Refused(_, why) | Self::Uncollapsed(_, why) => Some(why.as_str()),
+            Self::Bypassed(why) => Some(why.as_str()),
+        }
+    }
+
+    /// The word of `X-Cache`.
+    pub(crate) const fn x_cache(self) -> &'static str {
+        match self {
+            Self::Hit | Self::Collapsed(_) => "HIT",
+            Self::Stored(Absence::Stale)
+            | Self::Refused(Absence::Stale, _)
+            | Self::Uncollapsed(Absence::Stale, _) => "EXPIRED",
+            Self::Stored(_) | Self::Refused(..) | Self::Uncollapsed(..) => "MISS",
+            Self::Bypassed(_) => "BYPASS",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_place_of_its_own() {
+        let mut count = 0;
+        for (place, reason) in Reason::all().enumerate() {
+            assert_eq!(reason.index(), place, "{reason:?}");
+            count += 1;
+        }
+        assert_eq!(count, Reason::COUNT);
+    }
+}

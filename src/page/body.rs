@@ -1,0 +1,242 @@
+//! The body of an answer: the handler's own, a stored one, or one that is being recorded.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use super::record::{Read, Recording, Role};
+
+/// The error of a body, whatever its type.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How long a follower watches a recording stand still before it has it driven in the background.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pin_project! {
+    /// The body of a response that came through a [`CacheService`](crate::page::CacheService).
+    ///
+    /// What is not stored passes through untouched, trailers included. Errors are those of the inner body.
+    pub struct PageBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<B> {
+        Passed { #[pin] body: B },
+        Stored { data: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
+        Recorded { reader: Reader },
+    }
+}
+
+impl<B> PageBody<B> {
+    pub(super) fn passed(body: B) -> Self {
+        Self {
+            kind: Kind::Passed { body },
+        }
+    }
+
+    pub(super) fn stored(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self {
+            kind: Kind::Stored {
+                data: (!data.is_empty()).then_some(data),
+                trailers: trailers.map(Box::new),
+            },
+        }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self::stored(Bytes::new(), None)
+    }
+
+    pub(super) fn recorded(reader: Reader) -> Self {
+        Self {
+            kind: Kind::Recorded { reader },
+        }
+    }
+}
+
+impl<B> Body for PageBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project().kind.project() {
+            KindProjection::Passed { body } => body
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            KindProjection::Stored { data, trailers } => {
+                let frame = match data.take() {
+                    Some(data) => Some(Frame::data(data)),
+                    None => trailers.take().map(|trailers| Frame::trailers(*trailers)),
+                };
+                Poll::Ready(frame.map(Ok))
+            }
+            KindProjection::Recorded { reader } => reader.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Passed { body } => body.is_end_stream(),
+            Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
+            Kind::Recorded { reader } => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Passed { body } => body.size_hint(),
+            // A length would make a server leave the trailers out.
+            Kind::Stored {
+                trailers: Some(_), ..
+            } => SizeHint::new(),
+            Kind::Stored { data, .. } => {
+                SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
+            }
+            Kind::Recorded { reader } => reader.size_hint(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for PageBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Passed { .. } => "PageBody::Passed",
+            Kind::Stored { .. } => "PageBody::Stored",
+            Kind::Recorded { .. } => "PageBody::Recorded",
+        })
+    }
+}
+
+/// One place in a recording.
+pub(super) struct Reader {
+    recording: Arc<Recording>,
+    role: Role,
+    next: usize,
+    trailers_read: bool,
+    /// What is left to read, where that is known.
+    left: Option<u64>,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl Reader {
+    pub(super) fn new(recording: Arc<Recording>, role: Role, length: Option<u64>) -> Self {
+        Self {
+            recording,
+            role,
+            next: 0,
+            trailers_read: false,
+            left: length,
+            patience: None,
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let read = self
+                .recording
+                .read(self.next, self.trailers_read, self.role, cx);
+            if !matches!(read, Read::Pending) {
+                self.patience = None;
+            }
+            return Poll::Ready(match read {
+                Read::Data(data) => {
+                    self.next += 1;
+                    self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                    Some(Ok(Frame::data(data)))
+                }
+                Read::Trailers(trailers) => {
+                    self.trailers_read = true;
+                    Some(Ok(Frame::trailers(trailers)))
+                }
+                Read::End => None,
+                Read::Failed(error) => Some(Err(error)),
+                Read::Pending if self.role == Role::Leader => return Poll::Pending,
+                Read::Pending => {
+                    // A leader that does not read must not hold up those behind it.
+                    let patience = self
+                        .patience
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+                    ready!(patience.as_mut().poll(cx));
+                    self.patience = None;
+                    self.recording.drive_if_stalled();
+                    continue;
+                }
+            });
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.recording.is_read(self.next, self.trailers_read)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.left {
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::new(),
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.role == Role::Leader {
+            self.recording.leader_left();
+        }
+    }
+}
+
+pin_project! {
+    /// The handler's body with its error boxed.
+    pub(super) struct Boxed<B> {
+        #[pin]
+        pub(super) body: B,
+    }
+}
+
+impl<B> Body for Boxed<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project()
+            .body
+            .poll_frame(cx)
+            .map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,191 @@
+//! Filing a complete response in the store, behind its fence.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+
+use super::flight::Lead;
+use super::layer::Page;
+use super::stored::StoredPage;
+use super::variants::Variants;
+use crate::background::Background;
+use crate::monitor::NotStored;
+use crate::store::{Done, Head, Key, Kind, Mark, Op, Record, Stamp, StoreError, Times, When};
+
+/// How often an index that others change meanwhile is tried again.
+const TRIES: usize = 8;
+
+/// A response that waits for the end of its body.
+pub(super) struct Commit {
+    pub(super) page: Arc<Page>,
+    /// The page's key.
+    pub(super) base: Box<[u8]>,
+    /// The key under the fields that select it, for where other variants stand.
+    pub(super) variant: Vec<u8>,
+    pub(super) vary: Vec<HeaderName>,
+    /// Its `Date`, in seconds since the epoch.
+    pub(super) date: u64,
+    pub(super) head: StoredPage,
+    pub(super) stamp: Stamp,
+    pub(super) times: Times,
+    pub(super) marks: Arc<[Mark]>,
+}
+
+/// What is owed at the end of a recording: the commit, and word to those who wait.
+pub(super) struct Ending {
+    pub(super) commit: Commit,
+    pub(super) lead: Lead,
+    pub(super) credentials: bool,
+    pub(super) background: Background,
+}
+
+impl Ending {
+    /// The body is complete: store it. In memory that is done when this returns; elsewhere the flight answers until it is.
+    pub(super) fn complete(self, body: Bytes, trailers: Option<HeaderMap>) {
+        let background = self.background.clone();
+        let mut landing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            let Self {
+                commit,
+                lead,
+                credentials,
+                ..
+            } = self;
+            lead.progress();
+            let page = commit.page.clone();
+            match commit.run(body, trailers).await {
+                Ok(()) => {
+                    page.cache.shared.remembered.forget(lead.key(), credentials);
+                    lead.land();
+                }
+                Err(why) => {
+                    if why == NotStored::TooLarge || why == NotStored::Variants {
+                        let now = page.cache.shared.clock.now();
+                        page.cache
+                            .shared
+                            .remembered
+                            .note(lead.key(), credentials, now);
+                    }
+                    lead.land();
+                }
+            }
+        });
+        let mut cx = Context::from_waker(Waker::noop());
+        if landing.as_mut().poll(&mut cx) == Poll::Pending {
+            // Refused, it is dropped: the flight is abandoned, and nothing was stored.
+            background.spawn(landing);
+        }
+    }
+
+    /// Nothing will be stored. `retry`: it may be different next time, so those who wait elect a new leader.
+    pub(super) fn give_up(self, why: NotStored, retry: bool) {
+        if retry {
+            drop(self.lead);
+            return;
+        }
+        let shared = &self.commit.page.cache.shared;
+        if why != NotStored::Budget {
+            shared
+                .remembered
+                .note(self.lead.key(), self.credentials, shared.clock.now());
+        }
+        self.lead.refuse(why);
+    }
+}
+
+impl Commit {
+    async fn run(self, body: Bytes, trailers: Option<HeaderMap>) -> Result<(), NotStored> {
+        let head = self.head.completed(body.len(), trailers);
+        let record = Arc::new(Record::new(
+            Kind::Page,
+            self.stamp,
+            self.times,
+            self.marks.clone(),
+            Head::Live(Box::new(head)),
+            body,
+        ));
+        for _ in 0..TRIES {
+            match self.file(&record).await {
+                Ok(Some(())) => return Ok(()),
+                // Another has changed what stands under the key: look again.
+                Ok(None) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        Err(NotStored::Variants)
+    }
+
+    /// One try; `None` when what stands under the key has changed meanwhile.
+    async fn file(&self, record: &Arc<Record>) -> Result<Option<()>, NotStored> {
+        let shared = &self.page.cache.shared;
+        let now = shared.clock.now();
+        let base = Key::new(&self.base);
+        let found = shared.get(&[base], now).await.map_err(unwell)?;
+        let standing = found.into_iter().next().and_then(|found| found.record);
+        let index = standing
+            .as_deref()
+            .and_then(|standing| standing.head.downcast::<Variants>());
+        let when = standing
+            .as_deref()
+            .map_or(When::Absent, |standing| When::Same(standing.id));
+        let index = match (&standing, index) {
+            (_, Some(index)) => index.clone(),
+            // A slow old fill must not replace what a younger one has stored.
+            (Some(standing), None) if standing.stamp.seq > self.stamp.seq => return Ok(Some(())),
+            (_, None) if self.vary.is_empty() => return self.put(base, record.clone(), when).await,
+            // A page that stood there was made without `Vary`, and is not used blindly any more.
+            (_, None) => Variants::default(),
+        };
+        let keep = self.times.keep_until;
+        let most = self.page.policy.max_variants;
+        let next = index
+            .with(&self.vary, &self.variant, self.date, keep, now, most)
+            .map_err(|_| NotStored::Variants)?;
+        self.put(Key::new(&self.variant), record.clone(), When::Fenced)
+            .await?;
+        let until = next.keep_until();
+        let times = Times {
+            born: now,
+            fresh_until: until,
+            keep_until: until,
+        };
+        let index = Record::new(
+            Kind::Variants,
+            self.stamp,
+            times,
+            self.marks.clone(),
+            Head::Live(Box::new(next)),
+            Bytes::new(),
+        );
+        self.put(base, Arc::new(index), when).await
+    }
+
+    async fn put(
+        &self,
+        key: Key<'_>,
+        record: Arc<Record>,
+        when: When,
+    ) -> Result<Option<()>, NotStored> {
+        let shared = &self.page.cache.shared;
+        let done = shared
+            .apply(key, Op::Put(record, when), shared.clock.now())
+            .await
+            .map_err(unwell)?;
+        match done {
+            Done::Stored => Ok(Some(())),
+            Done::Outlawed => Err(NotStored::Outlawed),
+            Done::TooLarge => Err(NotStored::TooLarge),
+            // For a fenced put this means that a younger one stands there, which is as good.
+            Done::Refused if when == When::Fenced => Ok(Some(())),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The call has been counted and logged where it was made.
+fn unwell(_: StoreError) -> NotStored {
+    NotStored::Store
+}

@@ -1,0 +1,238 @@
+//! One flight per key: the first request leads, those that come meanwhile follow.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foldhash::quality::RandomState;
+use tokio::sync::watch;
+
+use super::share::SharedPage;
+use crate::monitor::NotStored;
+use crate::store::Stamp;
+
+/// The most that wait for one flight.
+const MOST_FOLLOWERS: usize = 1_024;
+
+/// The longest that one waits.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a recording may stand still before those who wait drive it themselves.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+const SHARDS: usize = 16;
+
+type Shard = Mutex<HashMap<Box<[u8]>, Arc<Flight>, RandomState>>;
+
+/// All flights of a cache.
+pub(crate) struct Flights {
+    hasher: RandomState,
+    shards: [Shard; SHARDS],
+    ended: AtomicU64,
+}
+
+/// A fill under way.
+pub(super) struct Flight {
+    /// The fence's clock before the fill read anything.
+    pub(super) stamp: Stamp,
+    phase: watch::Sender<Phase>,
+}
+
+/// How far a flight has come.
+#[derive(Clone)]
+pub(super) enum Phase {
+    /// The handler has not answered, or its answer cannot be shared yet.
+    Open,
+    /// The answer can be shared.
+    Shared(Arc<SharedPage>),
+    /// The answer may not be shared.
+    Refused(NotStored),
+    /// Nothing came of it, for no fault of the answer.
+    Abandoned,
+}
+
+/// What a request does at a key that is not stored.
+pub(super) enum Join {
+    Lead(Lead),
+    Follow(Arc<Flight>, watch::Receiver<Phase>),
+    Crowded,
+}
+
+impl Flights {
+    /// A number that changes when a flight ends: whoever looked the store up before may find more there now.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Leads a new flight, or follows the one under way.
+    pub(super) fn join(cache: &Arc<crate::cache::Shared>, key: &[u8], stamp: Stamp) -> Join {
+        match cache.flights.shard(key).entry(key.into()) {
+            Entry::Vacant(place) => {
+                Join::Lead(Lead::at(cache, key, place.insert(Flight::new(stamp))))
+            }
+            Entry::Occupied(place) => {
+                let flight = place.get().clone();
+                if flight.phase.receiver_count() >= MOST_FOLLOWERS {
+                    return Join::Crowded;
+                }
+                let phase = flight.phase.subscribe();
+                Join::Follow(flight, phase)
+            }
+        }
+    }
+
+    /// Leads a new flight in place of one that a purge has outlawed, unless another has done so already.
+    pub(super) fn supersede(
+        cache: &Arc<crate::cache::Shared>,
+        key: &[u8],
+        outlawed: &Arc<Flight>,
+        stamp: Stamp,
+    ) -> Join {
+        let mut shard = cache.flights.shard(key);
+        if let Entry::Occupied(place) = shard.entry(key.into()) {
+            if Arc::ptr_eq(place.get(), outlawed) {
+                place.remove();
+            }
+        }
+        drop(shard);
+        Self::join(cache, key, stamp)
+    }
+
+    fn shard(&self, key: &[u8]) -> MutexGuard<'_, HashMap<Box<[u8]>, Arc<Flight>, RandomState>> {
+        let hash = self.hasher.hash_one(key);
+        self.shards[(hash % SHARDS as u64) as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            shards: Default::default(),
+            ended: AtomicU64::new(0),
+        }
+    }
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").finish_non_exhaustive()
+    }
+}
+
+impl Flight {
+    fn new(stamp: Stamp) -> Arc<Self> {
+        Arc::new(Self {
+            stamp,
+            phase: watch::Sender::new(Phase::Open),
+        })
+    }
+}
+
+/// Waits until the flight can be taken from, or has come to nothing; `None` when that took too long.
+pub(super) async fn follow(mut phase: watch::Receiver<Phase>) -> Option<Phase> {
+    let settled = async {
+        loop {
+            let now = phase.borrow_and_update().clone();
+            match now {
+                Phase::Open => {}
+                Phase::Shared(page) if !page.is_ready() => {
+                    // The length is not known: the whole body is needed, and somebody must drive it.
+                    let moved = tokio::time::timeout(PATIENCE, phase.changed()).await;
+                    if moved.is_err() {
+                        page.drive_if_stalled();
+                    }
+                    continue;
+                }
+                settled => return settled,
+            }
+            if phase.changed().await.is_err() {
+                return Phase::Abandoned;
+            }
+        }
+    };
+    tokio::time::timeout(LONGEST_WAIT, settled).await.ok()
+}
+
+/// The duty to bring a flight to its end. Dropped without one, the flight is abandoned, and its followers elect a new leader.
+pub(super) struct Lead {
+    cache: Arc<crate::cache::Shared>,
+    key: Box<[u8]>,
+    flight: Arc<Flight>,
+    ended: bool,
+}
+
+impl Lead {
+    fn at(cache: &Arc<crate::cache::Shared>, key: &[u8], flight: &Arc<Flight>) -> Self {
+        Self {
+            cache: cache.clone(),
+            key: key.into(),
+            flight: flight.clone(),
+            ended: false,
+        }
+    }
+
+    /// A flight that nobody can join.
+    pub(super) fn alone(cache: &Arc<crate::cache::Shared>, key: &[u8], stamp: Stamp) -> Self {
+        Self::at(cache, key, &Flight::new(stamp))
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        self.flight.stamp
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Tells those who wait what there is to take, while the flight goes on.
+    pub(super) fn share(&self, page: Arc<SharedPage>) {
+        self.flight.phase.send_replace(Phase::Shared(page));
+    }
+
+    /// Wakes those who wait for the whole of what was shared.
+    pub(super) fn progress(&self) {
+        self.flight.phase.send_modify(|_| {});
+    }
+
+    /// The answer was committed, or may be taken from the recording: later requests look the store up.
+    pub(super) fn land(mut self) {
+        self.progress();
+        self.end();
+    }
+
+    /// The answer may not be shared.
+    pub(super) fn refuse(mut self, why: NotStored) {
+        self.flight.phase.send_replace(Phase::Refused(why));
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        let mut shard = self.cache.flights.shard(&self.key);
+        if let Entry::Occupied(place) = shard.entry(std::mem::take(&mut self.key)) {
+            if Arc::ptr_eq(place.get(), &self.flight) {
+                place.remove();
+            }
+        }
+        self.cache.flights.ended.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.flight.phase.send_replace(Phase::Abandoned);
+            self.end();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The future of a [`CacheService`](super::CacheService).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::body::PageBody;
+use super::layer::Page;
+use super::respond::{self, Shown};
+use crate::background::Background;
+use crate::monitor::Reason;
+
+pin_project! {
+    /// The future of a [`CacheService`](crate::page::CacheService).
+    pub struct ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>>,
+        S::Error: 'static,
+        ResBody: 'static,
+    {
+        #[pin]
+        kind: Kind<S, ReqBody, ResBody>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>>,
+        S::Error: 'static,
+        ResBody: 'static,
+    {
+        // A hit neither boxes nor waits.
+        Ready { response: Option<Response<PageBody<ResBody>>> },
+        Forwarding { #[pin] inner: Oneshot<S, Request<ReqBody>>, then: Then },
+        Filling { filling: Filling<Result<Response<PageBody<ResBody>>, S::Error>> },
+    }
+}
+
+struct Then {
+    page: Arc<Page>,
+    reason: Reason,
+    shown: Shown,
+}
+
+type AnyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A fill. When its client goes away while it leads a flight, it goes on in the background.
+struct Filling<T: 'static> {
+    future: Option<AnyFuture<T>>,
+    leading: Arc<AtomicBool>,
+    background: Background,
+}
+
+impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>>,
+    S::Error: 'static,
+    ResBody: 'static,
+{
+    pub(super) fn ready(response: Response<PageBody<ResBody>>) -> Self {
+        Self {
+            kind: Kind::Ready {
+                response: Some(response),
+            },
+        }
+    }
+
+    pub(super) fn forwarding(
+        inner: Oneshot<S, Request<ReqBody>>,
+        page: Arc<Page>,
+        reason: Reason,
+        shown: Shown,
+    ) -> Self {
+        Self {
+            kind: Kind::Forwarding {
+                inner,
+                then: Then {
+                    page,
+                    reason,
+                    shown,
+                },
+            },
+        }
+    }
+
+    pub(super) fn filling(
+        background: &Background,
+        make: impl FnOnce(Arc<AtomicBool>) -> AnyFuture<Result<Response<PageBody<ResBody>>, S::Error>>,
+    ) -> Self {
+        let leading = Arc::new(AtomicBool::new(false));
+        Self {
+            kind: Kind::Filling {
+                filling: Filling {
+                    future: Some(make(leading.clone())),
+                    leading,
+                    background: background.clone(),
+                },
+            },
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Error: 'static,
+    ResBody: 'static,
+{
+    type Output = Result<Response<PageBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProjection::Ready { response } => {
+                Poll::Ready(Ok(response.take().expect("polled after it was ready")))
+            }
+            KindProjection::Forwarding { inner, then } => {
+                let mut response = ready!(inner.poll(cx))?;
+                let page = &then.page;
+                respond::forwarded(
+                    &page.cache,
+                    page.policy.x_cache,
+                    &mut response,
+                    then.reason,
+                    then.shown,
+                );
+                Poll::Ready(Ok(response.map(PageBody::passed)))
+            }
+            KindProjection::Filling { filling } => filling.poll(cx),
+        }
+    }
+}
+
+impl<T: 'static> Filling<T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        let future = self.future.as_mut().expect("polled after it was ready");
+        let output = ready!(future.as_mut().poll(cx));
+        self.future = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<T: 'static> Drop for Filling<T> {
+    fn drop(&mut self) {
+        let Some(future) = self.future.take() else {
+            return;
+        };
+        // A panic in the handler drops this too, with a future that must not be polled again.
+        if self.leading.load(Ordering::Acquire) && !std::thread::panicking() {
+            self.background.spawn(Box::pin(async move {
+                // The answer has no reader; dropping it leaves its recording to the pump.
+                drop(future.await);
+            }));
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The key of a page: every part typed and length-prefixed, so that distinct requests never share one.
+
+use std::fmt;
+
+use super::policy::{Forwarding, Policy};
+use super::request::RequestHead;
+use super::screen::{FORWARDING, Seen};
+use crate::monitor::Bypass;
+
+/// The most that all forwarding fields of a request may add to its key.
+const MOST_FORWARDING: usize = 1_024;
+
+/// The longest key; a target of 8 KiB, as servers commonly allow, fits twice.
+const LONGEST: usize = 32 * 1_024;
+
+/// The key of a page, for [`Cache::purge_key`](crate::Cache::purge_key). Made by [`CacheLayer::key`](crate::CacheLayer::key).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PageKey(pub(super) Box<[u8]>);
+
+impl PageKey {
+    /// Its bytes, as the store sees them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys hold addresses, and addresses hold secrets.
+        write!(f, "PageKey({} bytes)", self.0.len())
+    }
+}
+
+/// Bytes on the stack while they are few.
+#[derive(Clone)]
+pub(super) struct KeyBuf {
+    inline: [u8; Self::INLINE],
+    len: usize,
+    spilled: Vec<u8>,
+}
+
+impl KeyBuf {
+    const INLINE: usize = 256;
+
+    fn new() -> Self {
+        Self {
+            inline: [0; Self::INLINE],
+            len: 0,
+            spilled: Vec::new(),
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        if self.spilled.is_empty() {
+            &self.inline[..self.len]
+        } else {
+            &self.spilled
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if self.spilled.is_empty() && end <= Self::INLINE {
+            self.inline[self.len..end].copy_from_slice(bytes);
+            self.len = end;
+            return;
+        }
+        if self.spilled.is_empty() {
+            self.spilled.reserve(end.max(2 * Self::INLINE));
+            self.spilled.extend_from_slice(&self.inline[..self.len]);
+        }
+        self.spilled.extend_from_slice(bytes);
+    }
+
+    /// One part: what it is, how long it is, and its bytes.
+    fn part(&mut self, kind: Part, bytes: &[u8]) {
+        let mut prefix = [kind as u8; 5];
+        // Parts are bounded far below 4 GiB by `LONGEST`; a longer one is refused there.
+        prefix[1..].copy_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.push(&prefix);
+        self.push(bytes);
+    }
+
+    fn flag(&mut self, kind: Part) {
+        self.push(&[kind as u8]);
+    }
+}
+
+/// What a part is. A flag stands alone; all others are followed by a length and bytes.
+#[derive(Clone, Copy)]
+enum Part {
+    Http = 1,
+    Https,
+    Host,
+    Path,
+    Query,
+    InnerPath,
+    InnerQuery,
+    ForwardingName,
+    ForwardingValue,
+    AbsentPart,
+    PresentPart,
+    Depth,
+}
+
+/// The key of the request, and the address by which its page is purged.
+pub(super) struct Keyed {
+    pub(super) key: KeyBuf,
+    /// The query that the handler must see, where the rule has changed it.
+    pub(super) query: Option<Option<String>>,
+}
+
+/// Computes the key. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
+pub(super) fn key_of(
+    prefix: &[u8],
+    policy: &Policy,
+    head: &RequestHead<'_>,
+    seen: &Seen<'_>,
+    depth: u8,
+) -> Result<Keyed, Bypass> {
+    let mut key = KeyBuf::new();
+    key.push(prefix);
+    if depth > 0 {
+        key.part(Part::Depth, &[depth]);
+    }
+
+    let authority = authority_of(policy, head, seen)?;
+    key.flag(if authority.secure {
+        Part::Https
+    } else {
+        Part::Http
+    });
+    push_host(&mut key, authority.host, authority.secure)?;
+    if let Some(hosts) = &policy.hosts {
+        let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
+        if !hosts.contains(&host) {
+            return Err(Bypass::Host);
+        }
+    }
+
+    let target = head.target();
+    let target_query = policy.query.apply(target.query());
+    key.part(Part::Path, target.path().as_bytes());
+    if let Some(query) = &target_query {
+        key.part(Part::Query, query.as_bytes());
+    }
+    // Under `nest` the target's path ends with that of the request. After a rewrite it does not, and both count.
+    let rewritten = !std::ptr::eq(target, head.uri)
+        && !(target.path().ends_with(head.uri.path()) && target.query() == head.uri.query());
+    if rewritten {
+        key.part(Part::InnerPath, head.uri.path().as_bytes());
+        if let Some(query) = policy.query.apply(head.uri.query()) {
+            key.part(Part::InnerQuery, query.as_bytes());
+        }
+    }
+
+    if seen.forwarding && policy.forwarding == Forwarding::Keyed {
+        push_forwarding(&mut key, head)?;
+    }
+    for part in &policy.parts {
+        match part.value(head) {
+            None => key.flag(Part::AbsentPart),
+            Some(value) => key.part(Part::PresentPart, &value),
+        }
+    }
+
+    if key.as_bytes().len() > LONGEST {
+        return Err(Bypass::KeyLength);
+    }
+    let query = (!policy.query.is_as_sent() && target_query.as_deref() != head.uri.query())
+        .then(|| target_query.map(std::borrow::Cow::into_owned));
+    Ok(Keyed { key, query })
+}
+
+struct Authority<'a> {
+    host: &'a str,
+    secure: bool,
+}
+
+/// The one authority that the client addressed (SPEC KEY-02), or none.
+fn authority_of<'a>(
+    policy: &Policy,
+    head: &RequestHead<'a>,
+    seen: &Seen<'a>,
+) -> Result<Authority<'a>, Bypass> {
+    let trusted = |name: &str| {
+        (policy.forwarding == Forwarding::Trusted)
+            .then(|| head.headers.get(name))
+            .flatten()
+            .and_then(|value| value.to_str().ok())
+    };
+    let target = head.target();
+    let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
+    let secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    if let Some(host) = trusted("x-forwarded-host") {
+        return Ok(Authority { host, secure });
+    }
+    let named = match seen.host {
+        None => None,
+        Some(value) => Some(value.to_str().map_err(|_| Bypass::Authority)?),
+    };
+    let addressed = target.authority().map(http::uri::Authority::as_str);
+    let host = match (addressed, named) {
+        (Some(addressed), Some(named)) if !addressed.eq_ignore_ascii_case(named) => {
+            return Err(Bypass::Authority);
+        }
+        (Some(host), _) | (None, Some(host)) => host,
+        (None, None) => return Err(Bypass::Authority),
+    };
+    Ok(Authority { host, secure })
+}
+
+/// Is this a host with an optional port, without user information?
+fn is_host(host: &str) -> bool {
+    let mut bytes = host.bytes();
+    !host.is_empty()
+        && host.len() <= 255
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._~[]:!$&'()*+,;=%".contains(&byte))
+}
+
+fn without_default_port(host: &str, secure: bool) -> &str {
+    let port = if secure { ":443" } else { ":80" };
+    let host = host.strip_suffix(port).unwrap_or(host);
+    host.strip_suffix(':').unwrap_or(host)
+}
+
+/// The host as keys hold it: lower case, without the default port; `None` if it is none.
+pub(crate) fn normal_host(host: &str, secure: bool) -> Option<String> {
+    let host = without_default_port(host, secure);
+    is_host(host).then(|| host.to_ascii_lowercase())
+}
+
+fn push_host(key: &mut KeyBuf, host: &str, secure: bool) -> Result<(), Bypass> {
+    let host = without_default_port(host, secure);
+    if !is_host(host) {
+        return Err(Bypass::Authority);
+    }
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        key.part(Part::Host, host.to_ascii_lowercase().as_bytes());
+    } else {
+        key.part(Part::Host, host.as_bytes());
+    }
+    Ok(())
+}
+
+fn push_forwarding(key: &mut KeyBuf, head: &RequestHead<'_>) -> Result<(), Bypass> {
+    let mut total = 0;
+    for name in FORWARDING {
+        for value in head.headers.get_all(name) {
+            total += name.len() + value.len();
+            if total > MOST_FORWARDING {
+                return Err(Bypass::Forwarding);
+            }
+            key.part(Part::ForwardingName, name.as_bytes());
+            key.part(Part::ForwardingValue, value.as_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// The host and target under which the page of this request is purged.
+pub(super) fn address_of(
+    policy: &Policy,
+    head: &RequestHead<'_>,
+    seen: &Seen<'_>,
+) -> Result<(String, String, Option<String>), Bypass> {
+    let authority = authority_of(policy, head, seen)?;
+    let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
+    let target = head.target();
+    Ok((
+        host,
+        target.path().to_owned(),
+        target.query().map(str::to_owned),
+    ))
+}
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;

@@ -1,0 +1,332 @@
+//! The layer that a route gets, and its options.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use http::HeaderName;
+use tower_layer::Layer;
+
+use super::key::{PageKey, key_of, normal_host};
+use super::policy::{Forwarding, KeyPart, Policy, PolicyError, TtlOrder};
+use super::query::QueryRule;
+use super::request::RequestHead;
+use super::screen::screen;
+use super::service::CacheService;
+use crate::cache::Cache;
+use crate::monitor::Bypass;
+use crate::ttl::{LONGEST, MIB, Ttl, days};
+
+/// The largest body that is stored, unless set.
+const DEFAULT_MAX_BODY: usize = MIB;
+
+/// Caches the pages of what it wraps: a route, a method router, a nested router, a whole application, or any
+/// `tower::Service<Request<B>>`. Made by [`Cache::page`].
+///
+/// The defaults are safe for any page: nothing is stored that says `no-store`, `private` or `no-cache`, that sets a cookie, or that answers a
+/// request with credentials without saying `public` or `s-maxage`. See the [module](crate::page) for the whole story.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is put round a service"]
+pub struct CacheLayer {
+    cache: Cache,
+    policy: Policy,
+}
+
+/// A layer as its services share it.
+pub(super) struct Page {
+    pub(super) cache: Cache,
+    pub(super) policy: Policy,
+    /// What every key of this layer starts with.
+    pub(super) prefix: Box<[u8]>,
+    pub(super) warned_credentials: AtomicBool,
+    pub(super) warned_identity: AtomicBool,
+}
+
+impl CacheLayer {
+    pub(crate) fn new(cache: Cache, ttl: Ttl) -> Self {
+        let largest = cache.store().about().largest;
+        // Room for the head, the key and the book-keeping beside the body.
+        let fitting = largest.map_or(usize::MAX, |largest| {
+            usize::try_from(largest / 2).unwrap_or(usize::MAX)
+        });
+        let policy = Policy {
+            ttl: ttl.resolve(cache.shared.default_ttl),
+            order: TtlOrder::default(),
+            max_ttl: days(365),
+            keep: None,
+            client_ttl: None,
+            tags: Vec::new(),
+            shared: false,
+            query: QueryRule::default(),
+            parts: Vec::new(),
+            forwarding: Forwarding::default(),
+            hosts: None,
+            max_body: DEFAULT_MAX_BODY.min(fitting),
+            max_variants: 16,
+            x_cache: false,
+            label: None,
+        };
+        Self { cache, policy }
+    }
+
+    /// Gives every page this tag; [`Cache::purge_tag`] frees them all. Tags add up, and with those of the handler
+    /// ([`CacheTags`](crate::CacheTags)).
+    pub fn tag(self, tag: impl AsRef<str>) -> Self {
+        self.tags([tag])
+    }
+
+    /// Gives every page these tags. See [`tag`](Self::tag).
+    pub fn tags<T: AsRef<str>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        let shared = &self.cache.shared;
+        self.policy
+            .tags
+            .extend(tags.into_iter().map(|tag| shared.tag_mark(tag.as_ref())));
+        self
+    }
+
+    /// Declares that the pages are the same for everyone, and makes sure of it: the handler sees neither `Authorization`, `Cookie` nor the
+    /// registered identity types, so that a page that would depend on them fails loudly instead of leaking.
+    ///
+    /// Without this, what answers a request with credentials is stored only if the response says `public` or `s-maxage`.
+    pub fn shared(mut self) -> Self {
+        self.policy.shared = true;
+        self
+    }
+
+    /// Makes the value of this request field a part of the key, and adds the field to the `Vary` of the answers.
+    pub fn vary_on_header(mut self, name: HeaderName) -> Self {
+        self.policy.parts.push(KeyPart::Header(name));
+        self
+    }
+
+    /// Makes what `compute` says of a request a part of the key, under a name that stays the same as long as its meaning does. `None` is a
+    /// value of its own, apart from an empty one.
+    ///
+    /// ```
+    /// use larder::{Cache, NullStore, minutes};
+    ///
+    /// # let cache = Cache::builder(NullStore).build().unwrap();
+    /// let page = cache.page(minutes(5)).vary_on("language", |request| {
+    ///     let accepted = request.headers.get("accept-language")?.to_str().ok()?;
+    ///     Some(accepted.starts_with("de").to_string().into_bytes())
+    /// });
+    /// ```
+    pub fn vary_on(
+        mut self,
+        name: impl Into<String>,
+        compute: impl Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.policy
+            .parts
+            .push(KeyPart::Computed(name.into(), Arc::new(compute)));
+        self
+    }
+
+    /// Which part of the query tells pages apart. Default: all of it, as sent.
+    pub fn query(mut self, rule: QueryRule) -> Self {
+        self.policy.query = rule;
+        self
+    }
+
+    /// What `X-Forwarded-Host`, `Forwarded` and their like mean. Default: [`Forwarding::Keyed`].
+    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.policy.forwarding = forwarding;
+        self
+    }
+
+    /// Whose lifetime comes first. Default: [`TtlOrder::ResponseFirst`].
+    pub fn ttl_order(mut self, order: TtlOrder) -> Self {
+        self.policy.order = order;
+        self
+    }
+
+    /// Lets clients keep a page for `ttl` after each answer. By default they are told `no-cache`, to ask each time: the copy in a browser
+    /// cannot be purged.
+    pub fn client_ttl(mut self, ttl: Duration) -> Self {
+        self.policy.client_ttl = Some(ttl.min(LONGEST));
+        self
+    }
+
+    /// Writes `X-Cache: HIT`, `MISS`, `EXPIRED` or `BYPASS`, for tools that know no `Cache-Status`.
+    pub fn x_cache(mut self) -> Self {
+        self.policy.x_cache = true;
+        self
+    }
+
+    /// The route's name in warnings, where axum's `MatchedPath` is not at hand.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.policy.label = Some(name.into());
+        self
+    }
+
+    /// Keeps pages for this long after the response, also when they have become stale. Default: as long as they are fresh.
+    ///
+    /// # Errors
+    ///
+    /// When that is shorter than the lifetime.
+    pub fn keep(mut self, keep: Duration) -> Result<Self, PolicyError> {
+        let ttl = self.policy.ttl;
+        if keep < ttl {
+            return Err(PolicyError::KeepShorterThanTtl { keep, ttl });
+        }
+        self.policy.keep = Some(keep.min(LONGEST));
+        Ok(self)
+    }
+
+    /// The longest lifetime that a response's own directives can give (SEC-POI-09). Default: 365 days.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero.
+    pub fn max_ttl(mut self, most: Duration) -> Result<Self, PolicyError> {
+        if most.is_zero() {
+            return Err(PolicyError::ZeroMaxTtl);
+        }
+        self.policy.max_ttl = most;
+        Ok(self)
+    }
+
+    /// The largest body that is stored, in bytes; larger ones stream through. Default: 1 MiB, or half the store's largest entry.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero, or more than the store takes.
+    pub fn max_body(mut self, bytes: usize) -> Result<Self, PolicyError> {
+        if bytes == 0 {
+            return Err(PolicyError::ZeroBody);
+        }
+        if let Some(largest) = self.cache.store().about().largest {
+            if bytes as u64 > largest {
+                return Err(PolicyError::BodyAboveStore {
+                    asked: bytes,
+                    largest,
+                });
+            }
+        }
+        self.policy.max_body = bytes;
+        Ok(self)
+    }
+
+    /// How many variants of one page are stored, by the fields that its `Vary` names. Default: 16.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero.
+    pub fn max_variants(mut self, most: usize) -> Result<Self, PolicyError> {
+        if most == 0 {
+            return Err(PolicyError::ZeroVariants);
+        }
+        self.policy.max_variants = most;
+        Ok(self)
+    }
+
+    /// Caches only what was asked of these hosts, such as `shop.example` or `shop.example:8443`. Default: any.
+    ///
+    /// # Errors
+    ///
+    /// When the list is empty, or one of them is no host.
+    pub fn hosts<T: Into<String>>(
+        mut self,
+        hosts: impl IntoIterator<Item = T>,
+    ) -> Result<Self, PolicyError> {
+        let hosts = hosts
+            .into_iter()
+            .map(Into::into)
+            .map(|host| normal_host(&host, false).ok_or(PolicyError::Host(host)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if hosts.is_empty() {
+            return Err(PolicyError::NoHosts);
+        }
+        self.policy.hosts = Some(hosts);
+        Ok(self)
+    }
+
+    /// The key under which this layer stores the page of a request, for [`Cache::purge_key`].
+    ///
+    /// The request must look as the layer sees it: with `Host`, and within a nested router with what axum adds.
+    ///
+    /// # Errors
+    ///
+    /// When such a request passes the cache by.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use larder::{Cache, NullStore, RequestHead, minutes};
+    ///
+    /// # let cache = Cache::builder(NullStore).build().unwrap();
+    /// let layer = cache.page(minutes(5));
+    /// let request = Request::get("/menu?page=2").header("host", "shop.example").body(())?;
+    /// let key = layer.key(&RequestHead::of(&request));
+    /// assert!(key.is_ok());
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    pub fn key(&self, head: &RequestHead<'_>) -> Result<PageKey, Bypass> {
+        let seen = screen(head, false, &self.cache.shared.identities)?;
+        let keyed = key_of(&self.prefix(), &self.policy, head, &seen, 0)?;
+        Ok(PageKey(keyed.key.as_bytes().into()))
+    }
+
+    fn prefix(&self) -> Box<[u8]> {
+        let mut prefix = self.cache.shared.space.to_vec();
+        prefix.extend_from_slice(&self.policy.fingerprint().to_be_bytes());
+        prefix.into()
+    }
+}
+
+impl fmt::Debug for CacheLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.policy.fmt(f)
+    }
+}
+
+impl<S> Layer<S> for CacheLayer {
+    type Service = CacheService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CacheService::new(
+            inner,
+            Arc::new(Page {
+                cache: self.cache.clone(),
+                policy: self.policy.clone(),
+                prefix: self.prefix(),
+                warned_credentials: AtomicBool::new(false),
+                warned_identity: AtomicBool::new(false),
+            }),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+    use crate::ttl::minutes;
+
+    #[test]
+    fn nonsense_is_refused_with_what_to_change() {
+        let cache = Cache::builder(MemoryStore::new(MIB)).build().unwrap();
+        let page = || cache.page(minutes(5));
+        let table = [
+            (page().max_body(0), ".max_body("),
+            (page().max_body(MIB), "largest entry"),
+            (page().keep(minutes(1)), ".keep("),
+            (page().max_variants(0), ".max_variants("),
+            (page().max_ttl(Duration::ZERO), ".max_ttl("),
+            (page().hosts::<String>([]), ".hosts("),
+            (page().hosts(["user@host"]), "user@host"),
+        ];
+        for (built, remedy) in table {
+            let error = built.map(drop).unwrap_err().to_string();
+            assert!(error.contains(remedy), "{error}");
+        }
+        assert!(page().keep(minutes(5)).is_ok());
+        assert!(page().hosts(["Shop.example:80"]).is_ok());
+    }
+
+    #[test]
+    fn a_layer_has_no_bounds_of_its_own() {
+        fn is<T: Clone + Send + Sync + 'static>() {}
+        is::<CacheLayer>();
+    }
+}

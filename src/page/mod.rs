@@ -1,0 +1,80 @@
+//! The page cache: a shared HTTP cache (RFC 9111) round a route.
+//!
+//! ```text
+//! request ─► screen ─► key ─► lookup ─► freshness ─┬─ fresh ──► respond
+//!                                                  └─ else ───► flight ─► handler ─► storable? ─► record while streaming ─► commit behind the fence
+//! ```
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::get};
+//! use larder::{Cache, MIB, MemoryStore, minutes};
+//! use tower::ServiceExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::builder(MemoryStore::new(64 * MIB)).build()?;
+//! let app = Router::<()>::new().route("/menu", get(async || "soup").layer(cache.page(minutes(30))));
+//!
+//! let ask = || Request::get("/menu").header("host", "shop.example").body(Body::empty());
+//! let first = app.clone().oneshot(ask()?).await?;
+//! assert_eq!(first.headers()["cache-status"], "larder; fwd=uri-miss; stored");
+//! axum::body::to_bytes(first.into_body(), MIB).await?;
+//!
+//! let second = app.oneshot(ask()?).await?;
+//! assert_eq!(second.headers()["cache-status"], "larder; hit; ttl=1800");
+//! assert_eq!(second.headers()["age"], "0");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to know before serving
+//!
+//! * Handlers do not run on hits, and so neither does what stands within the layer. **Guards that authorise stand outside it.**
+//! * A page is shared with everyone. A response to a request with `Authorization`, `Cookie` or a
+//!   [registered identity](crate::cache::CacheBuilder::identity) is stored only if it says `public` or `s-maxage`, or if the layer is
+//!   [`shared`](CacheLayer::shared), which takes these away from the handler. What larder cannot see (task-locals, an address that a handler
+//!   looks up in a table) is for the application to declare, with [`vary_on`](CacheLayer::vary_on).
+//! * `X-Forwarded-Host` and its like are parts of the key, unless a proxy that overwrites them is [trusted](CacheLayer::forwarding).
+//! * The lifetime is the server's. Clients are told `no-cache`, since a copy in a browser cannot be purged, unless
+//!   [`client_ttl`](CacheLayer::client_ttl) or the response says otherwise.
+//! * A layer that changes bodies by request fields (compression) stands outside, and adds its own `Vary`.
+//! * A miss with HEAD is forwarded as HEAD and stores nothing.
+
+mod body;
+mod budget;
+mod commit;
+mod control;
+mod flight;
+mod flow;
+mod freshness;
+mod future;
+mod key;
+mod layer;
+mod lookup;
+mod policy;
+mod query;
+mod record;
+mod remember;
+mod request;
+mod respond;
+mod screen;
+mod service;
+mod share;
+mod storable;
+mod stored;
+mod variants;
+
+pub use self::body::PageBody;
+pub(crate) use self::budget::Budget;
+pub use self::control::PageControl;
+pub(crate) use self::flight::Flights;
+pub use self::future::ResponseFuture;
+pub use self::key::PageKey;
+pub(crate) use self::key::normal_host;
+pub use self::layer::CacheLayer;
+pub use self::policy::{Forwarding, PolicyError, TtlOrder};
+pub use self::query::QueryRule;
+pub(crate) use self::remember::Remembered;
+pub use self::request::RequestHead;
+pub(crate) use self::respond::StatusField;
+pub use self::service::CacheService;

@@ -1,0 +1,158 @@
+//! What a layer's pages may do: lifetimes, keys, bounds.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::query::QueryRule;
+use super::request::RequestHead;
+use crate::store::Mark;
+
+/// Options of a page layer that make no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Nothing fits.
+    #[error(
+        "a body limit of 0 bytes stores nothing: set .max_body() above zero, or leave the layer out"
+    )]
+    ZeroBody,
+    /// The store would refuse such bodies.
+    #[error(
+        "bodies of up to {asked} bytes do not fit a store whose entries are at most {largest} bytes: lower .max_body(), or raise the store's largest entry"
+    )]
+    BodyAboveStore {
+        /// The limit asked for.
+        asked: usize,
+        /// The store's bound.
+        largest: u64,
+    },
+    /// The second horizon lies before the first.
+    #[error(
+        "pages would be kept {keep:?} and be fresh for {ttl:?}: .keep() counts from the response and must not be shorter than the lifetime"
+    )]
+    KeepShorterThanTtl {
+        /// How long they would be kept.
+        keep: Duration,
+        /// How long they would be fresh.
+        ttl: Duration,
+    },
+    /// Not even one variant may be stored.
+    #[error("a limit of 0 variants stores nothing: set .max_variants() to 1 or more")]
+    ZeroVariants,
+    /// No host is served.
+    #[error("an empty list of hosts caches nothing: name a host in .hosts(), or leave it out")]
+    NoHosts,
+    /// Not a host.
+    #[error("{0:?} is not a host: say \"shop.example\" or \"shop.example:8443\"")]
+    Host(String),
+    /// A cap of zero.
+    #[error("a lifetime cap of zero stores nothing: set .max_ttl() above zero")]
+    ZeroMaxTtl,
+}
+
+/// Which lifetime comes first where both the response and the policy give one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TtlOrder {
+    /// The response's own directives (RFC 9111 §4.2.1), and a lifetime of zero there means no. The default.
+    #[default]
+    ResponseFirst,
+    /// The policy's, whatever `max-age`, `s-maxage` and `Expires` say: Django's order. `no-store`, `no-cache` and `private` still mean no.
+    PolicyFirst,
+}
+
+/// What fields such as `X-Forwarded-Host` mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// Anyone may have sent them: they are parts of the key, so that a page that they steer is only answered to those who send the same.
+    #[default]
+    Keyed,
+    /// A proxy in front overwrites them all on every request: `X-Forwarded-Proto` and `X-Forwarded-Host` give the scheme and host, and
+    /// the others are not looked at. Choose this only where no client can reach the server past that proxy.
+    Trusted,
+}
+
+/// A declared part of the key.
+#[derive(Clone)]
+pub(super) enum KeyPart {
+    Header(HeaderName),
+    Computed(
+        String,
+        Arc<dyn Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync>,
+    ),
+}
+
+impl KeyPart {
+    pub(super) fn value<'a>(&self, head: &RequestHead<'a>) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::Header(name) => {
+                let mut values = head.headers.get_all(name).iter();
+                let first = values.next()?;
+                match values.next() {
+                    None => Some(Cow::Borrowed(first.as_bytes())),
+                    Some(_) => crate::header::selecting_value(head.headers, name).map(Cow::Owned),
+                }
+            }
+            Self::Computed(_, compute) => compute(head).map(Cow::Owned),
+        }
+    }
+
+    fn name(&self) -> (u8, &str) {
+        match self {
+            Self::Header(name) => (0, name.as_str()),
+            Self::Computed(name, _) => (1, name),
+        }
+    }
+}
+
+impl fmt::Debug for KeyPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().1)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    pub(super) ttl: Duration,
+    pub(super) order: TtlOrder,
+    pub(super) max_ttl: Duration,
+    pub(super) keep: Option<Duration>,
+    pub(super) client_ttl: Option<Duration>,
+    pub(super) tags: Vec<Mark>,
+    pub(super) shared: bool,
+    pub(super) query: QueryRule,
+    pub(super) parts: Vec<KeyPart>,
+    pub(super) forwarding: Forwarding,
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) max_body: usize,
+    pub(super) max_variants: usize,
+    pub(super) x_cache: bool,
+    pub(super) label: Option<String>,
+}
+
+impl Policy {
+    /// A digest of all settings that decide which requests share a key: a deploy that changes one never reads the entries of another.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        self.shared.hash(&mut hasher);
+        self.query.hash(&mut hasher);
+        self.forwarding.hash(&mut hasher);
+        for part in &self.parts {
+            part.name().hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// The fields that the key depends on, for the `Vary` that caches outside must see.
+    pub(super) fn key_fields(&self) -> impl Iterator<Item = &HeaderName> {
+        self.parts.iter().filter_map(|part| match part {
+            KeyPart::Header(name) => Some(name),
+            KeyPart::Computed(..) => None,
+        })
+    }
+}

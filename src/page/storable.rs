@@ -1,0 +1,232 @@
+//! May this response be stored for others? (RFC 9111 §3, and SPEC section 6 where it is stricter.)
+
+use std::time::Duration;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE,
+    COOKIE, ORIGIN, PROXY_AUTHORIZATION, SET_COOKIE, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::control::PageControl;
+use super::freshness::{Exchange, Explicit, born, explicit_lifetime, lifetime, times};
+use super::policy::{Policy, TtlOrder};
+use crate::header::{ContentLength, ResponseDirectives, Scope, Vary};
+use crate::monitor::NotStored;
+use crate::store::Times;
+
+/// The fields that a handler on a shared route does not see.
+pub(super) const WITHHELD: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+
+/// The most field names in a `Vary` that is kept (SEC-DOS-07).
+const MOST_VARY_NAMES: usize = 8;
+
+/// The longest that an error is stored whose lifetime is its own (SEC-DOS-01).
+const LONGEST_ERROR: Duration = Duration::from_secs(60);
+
+/// What of the request bears on storing its response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// It carries credentials that the handler saw.
+    pub(super) credentials: bool,
+    /// The handler, or an extractor, read who was asking.
+    pub(super) identity_read: bool,
+    /// The layer's lifetime when the handler gives none of its own.
+    pub(super) default_ttl: Duration,
+}
+
+/// A response that may be stored, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) times: Times,
+    pub(super) lifetime: Duration,
+    /// The request fields that select it, sorted.
+    pub(super) vary: Vec<HeaderName>,
+    /// The length of the body, where it is known.
+    pub(super) length: Option<u64>,
+}
+
+/// Decides from the heads alone. `length` is what the body says of its own length.
+pub(super) fn storable(
+    status: StatusCode,
+    headers: &HeaderMap,
+    control: PageControl,
+    length: Option<u64>,
+    asked: Asked,
+    policy: &Policy,
+    exchange: &Exchange,
+) -> Result<Plan, NotStored> {
+    let directives = ResponseDirectives::parse(headers);
+    permitted_by_directives(status, &directives)?;
+    if !control.stores() {
+        return Err(NotStored::Handler);
+    }
+    permitted_for_everyone(headers, &directives, asked)?;
+    let mut vary = permitted_by_vary(headers, &directives)?;
+    if policy.shared {
+        // The handler saw none of them, so they select nothing.
+        vary.retain(|name| !WITHHELD.contains(name));
+    }
+    let length = permitted_by_form(status, headers, length, policy)?;
+
+    let explicit = explicit_lifetime(&directives, headers, exchange);
+    let own = match class_of(status) {
+        Class::Page => Some(policy.ttl),
+        Class::Redirect | Class::Error => None,
+        Class::Never => return Err(NotStored::Status),
+    };
+    let handler = control.lifetime(asked.default_ttl);
+    let order = match own.or(handler) {
+        Some(_) => policy.order,
+        None => TtlOrder::ResponseFirst,
+    };
+    let most = match class_of(status) {
+        Class::Error => policy.max_ttl.min(LONGEST_ERROR),
+        _ => policy.max_ttl,
+    };
+    let lifetime = lifetime(explicit, handler, own, order, most).ok_or(NotStored::NoLifetime)?;
+    let overridden = order == TtlOrder::PolicyFirst && explicit != Explicit::Absent;
+    let born = match born(headers, exchange) {
+        // The age that a response came with belongs to the lifetime that it came with.
+        _ if overridden => exchange.answered,
+        Some(born) => born,
+        None => return Err(NotStored::Expired),
+    };
+    let times = times(born, exchange.answered, lifetime, policy.keep);
+    if times.keep_until <= exchange.answered
+        || lifetime.is_zero()
+        || times.fresh_until <= exchange.answered
+    {
+        return Err(NotStored::Expired);
+    }
+    Ok(Plan {
+        times,
+        lifetime,
+        vary,
+        length,
+    })
+}
+
+/// How a status code is stored.
+enum Class {
+    /// For the policy's lifetime, or its own.
+    Page,
+    /// For a lifetime of its own alone.
+    Redirect,
+    /// For a lifetime of its own alone, and not for long.
+    Error,
+    /// Not at all.
+    Never,
+}
+
+/// The final status codes that are understood here (RFC 9110 §15.1). 206 and 304 are parts of something else; 428, 429, 431 and 511 are never
+/// stored (RFC 6585); other errors by one request's fault must not be everybody's (SEC-DOS-01).
+fn class_of(status: StatusCode) -> Class {
+    match status.as_u16() {
+        200 | 203 | 204 | 300 | 301 | 308 => Class::Page,
+        302 | 303 | 307 => Class::Redirect,
+        404 | 405 | 410 | 414 | 451 | 501 => Class::Error,
+        _ => Class::Never,
+    }
+}
+
+fn permitted_by_directives(
+    status: StatusCode,
+    directives: &ResponseDirectives,
+) -> Result<(), NotStored> {
+    if directives.malformed {
+        return Err(NotStored::Malformed);
+    }
+    let understood = !matches!(class_of(status), Class::Never);
+    if directives.must_understand && !understood {
+        return Err(NotStored::MustUnderstand);
+    }
+    // With `must-understand`, `no-store` is for caches that do not understand the status (§5.2.2.3).
+    if directives.no_store && !directives.must_understand {
+        return Err(NotStored::NoStore);
+    }
+    // The qualified forms count as the whole: the safer reading that §5.2.2.4 and §5.2.2.7 allow.
+    if directives.private != Scope::Absent {
+        return Err(NotStored::Private);
+    }
+    if directives.no_cache != Scope::Absent {
+        return Err(NotStored::NoCache);
+    }
+    Ok(())
+}
+
+/// Nothing that one person caused may be answered to another, unless the response says that it is for all.
+fn permitted_for_everyone(
+    headers: &HeaderMap,
+    directives: &ResponseDirectives,
+    asked: Asked,
+) -> Result<(), NotStored> {
+    if headers.contains_key(SET_COOKIE) {
+        return Err(NotStored::SetCookie);
+    }
+    if headers.contains_key("authentication-info") || headers.contains_key("clear-site-data") {
+        return Err(NotStored::PerPerson);
+    }
+    if asked.identity_read {
+        return Err(NotStored::Identity);
+    }
+    let for_all = directives.public || directives.s_maxage != crate::header::Lifetime::Absent;
+    if asked.credentials && !for_all {
+        return Err(NotStored::Credentials);
+    }
+    Ok(())
+}
+
+fn permitted_by_vary(
+    headers: &HeaderMap,
+    directives: &ResponseDirectives,
+) -> Result<Vec<HeaderName>, NotStored> {
+    let vary = match Vary::parse(headers, MOST_VARY_NAMES) {
+        Vary::None => Vec::new(),
+        Vary::Fields(names) => names,
+        Vary::Any => return Err(NotStored::VaryAny),
+        Vary::TooMany => return Err(NotStored::VaryBounds),
+    };
+    // An answer to one origin must be selected by it (SEC-COOKIE-04).
+    let mut origins = headers.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter();
+    if origins.any(|origin| origin != "*") && !vary.contains(&ORIGIN) {
+        return Err(NotStored::Cors);
+    }
+    if headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS) && !directives.public {
+        return Err(NotStored::Cors);
+    }
+    Ok(vary)
+}
+
+fn permitted_by_form(
+    status: StatusCode,
+    headers: &HeaderMap,
+    length: Option<u64>,
+    policy: &Policy,
+) -> Result<Option<u64>, NotStored> {
+    let is_event_stream = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| starts_with_ignoring_case(kind.as_bytes(), b"text/event-stream"));
+    if is_event_stream || headers.contains_key(UPGRADE) || status.is_informational() {
+        return Err(NotStored::Stream);
+    }
+    let length = match (ContentLength::parse(headers), length) {
+        (ContentLength::Invalid, _) => return Err(NotStored::Length),
+        (ContentLength::Bytes(said), Some(is)) if said != is => return Err(NotStored::Length),
+        (ContentLength::Bytes(said), _) => Some(said),
+        (ContentLength::Absent, length) => length,
+    };
+    if length.is_some_and(|length| length > policy.max_body as u64) {
+        return Err(NotStored::TooLarge);
+    }
+    Ok(length)
+}
+
+fn starts_with_ignoring_case(text: &[u8], beginning: &[u8]) -> bool {
+    text.get(..beginning.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+}
+
+#[cfg(test)]
+#[path = "storable_tests.rs"]
+mod tests;

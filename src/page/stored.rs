@@ -1,0 +1,386 @@
+//! A stored response as it is kept in memory, ready to be answered from.
+
+use std::any::Any;
+use std::mem::size_of;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::header::{CacheName, Member, cache_status, strip_hop_by_hop};
+use crate::store::HeadObject;
+
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// Values that many responses share: their clones touch no counter.
+const COMMON: [&str; 18] = [
+    "no-cache",
+    "text/html; charset=utf-8",
+    "text/html",
+    "application/json",
+    "text/plain; charset=utf-8",
+    "text/css; charset=utf-8",
+    "image/svg+xml",
+    "image/png",
+    "gzip",
+    "br",
+    "Accept-Encoding",
+    "accept-encoding",
+    "Accept",
+    "accept",
+    "nosniff",
+    "DENY",
+    "SAMEORIGIN",
+    "bytes",
+];
+
+/// Fields about one answer, not about the page: limits, timings and what other caches said in passing (RL-HDR-17).
+const PER_ANSWER: [&str; 11] = [
+    "age",
+    "ratelimit",
+    "ratelimit-policy",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "retry-after",
+    "x-cache",
+    "x-cache-hits",
+    "server-timing",
+    "x-response-time",
+];
+
+/// The head of a stored response.
+#[derive(Debug)]
+pub(super) struct StoredPage {
+    status: StatusCode,
+    headers: HeaderMap,
+    trailers: Option<Box<HeaderMap>>,
+    /// The freshness lifetime, in seconds.
+    lifetime: u64,
+    /// What clients are told after each answer, where that is the layer's to say.
+    client: Option<ClientTtl>,
+    /// Did a cache further in leave a `Cache-Status` of its own?
+    inner_status: bool,
+    last: Mutex<Option<Fields>>,
+}
+
+/// How long clients may keep an answer after it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientTtl {
+    /// The response's own directives.
+    pub(super) before: String,
+    pub(super) seconds: u64,
+}
+
+impl ClientTtl {
+    /// `max-age` counts from when the page was made, so that a client's copy lives as long whenever it was fetched.
+    pub(super) fn at(&self, age: u64) -> HeaderValue {
+        let max_age = age.saturating_add(self.seconds);
+        let comma = if self.before.is_empty() { "" } else { ", " };
+        shared_value(format!("{}{comma}max-age={max_age}", self.before))
+    }
+}
+
+/// The fields that change once a second, as they were last written.
+#[derive(Clone, Debug)]
+struct Fields {
+    age: u64,
+    age_value: HeaderValue,
+    status: HeaderValue,
+    cache_control: Option<HeaderValue>,
+}
+
+impl StoredPage {
+    /// Keeps what may be kept of `headers`, in allocations of its own: a value can be a slice that pins a whole read buffer.
+    pub(super) fn new(
+        status: StatusCode,
+        headers: &HeaderMap,
+        lifetime: u64,
+        client: Option<ClientTtl>,
+    ) -> Self {
+        let mut kept = headers.clone();
+        strip_hop_by_hop(&mut kept);
+        for name in PER_ANSWER {
+            kept.remove(name);
+        }
+        let inner_status = kept.contains_key(CACHE_STATUS);
+        Self {
+            status,
+            headers: compact(&kept, !inner_status),
+            trailers: None,
+            lifetime,
+            client,
+            inner_status,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The same head with what only the end of the body tells.
+    pub(super) fn completed(&self, length: usize, trailers: Option<HeaderMap>) -> Self {
+        let mut headers = self.headers.clone();
+        // With a length a message cannot carry trailers in HTTP/1.1; and 204 has none at all (RFC 9110 §8.6).
+        if trailers.is_none() && self.status != StatusCode::NO_CONTENT {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Self {
+            status: self.status,
+            headers,
+            trailers: trailers.map(Box::new),
+            lifetime: self.lifetime,
+            client: self.client.clone(),
+            inner_status: self.inner_status,
+            last: Mutex::default(),
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
+    }
+
+    /// The fields of an answer from the store at this age. `status` is written if the request may see it.
+    pub(super) fn hit_headers(&self, age: u64, name: &CacheName, shows_status: bool) -> HeaderMap {
+        let fields = self.fields(age, name);
+        let mut headers = self.headers.clone();
+        headers.insert(AGE, fields.age_value);
+        if let Some(cache_control) = fields.cache_control {
+            headers.insert(CACHE_CONTROL, cache_control);
+        }
+        self.write_status(&mut headers, fields.status, shows_status);
+        headers
+    }
+
+    /// The fields of an answer that another request's flight brought.
+    pub(super) fn shared_headers(
+        &self,
+        age: u64,
+        status: HeaderValue,
+        shows_status: bool,
+    ) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if age == 0 {
+            headers.remove(AGE);
+        } else {
+            headers.insert(AGE, HeaderValue::from(age));
+        }
+        if let Some(cache_control) = self.cache_control(age) {
+            headers.insert(CACHE_CONTROL, cache_control);
+        }
+        self.write_status(&mut headers, status, shows_status);
+        headers
+    }
+
+    fn write_status(&self, headers: &mut HeaderMap, status: HeaderValue, shows: bool) {
+        match (shows, self.inner_status) {
+            (true, true) => cache_status::append(headers, status),
+            (true, false) => {
+                headers.insert(CACHE_STATUS, status);
+            }
+            // The slot was only a place.
+            (false, false) => {
+                headers.remove(CACHE_STATUS);
+            }
+            (false, true) => {}
+        }
+    }
+
+    /// Written once a second, not once an answer.
+    fn fields(&self, age: u64, name: &CacheName) -> Fields {
+        let Ok(mut last) = self.last.try_lock() else {
+            return self.write_fields(age, name);
+        };
+        match &*last {
+            Some(fields) if fields.age == age => fields.clone(),
+            _ => last.insert(self.write_fields(age, name)).clone(),
+        }
+    }
+
+    fn write_fields(&self, age: u64, name: &CacheName) -> Fields {
+        let ttl = i64::try_from(self.lifetime).unwrap_or(i64::MAX)
+            - i64::try_from(age).unwrap_or(i64::MAX);
+        Fields {
+            age,
+            age_value: shared_value(age.to_string()),
+            status: shared(Member::hit(name).ttl(ttl).to_value()),
+            cache_control: self.cache_control(age),
+        }
+    }
+
+    fn cache_control(&self, age: u64) -> Option<HeaderValue> {
+        self.client.as_ref().map(|client| client.at(age))
+    }
+
+    #[cfg(test)]
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl HeadObject for StoredPage {
+    fn weight(&self) -> usize {
+        let trailers = self.trailers.as_deref().map_or(0, headers_weight);
+        size_of::<Self>() + headers_weight(&self.headers) + trailers
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// What a map takes: its values and unusual names, a bucket for each place, and the hash table.
+fn headers_weight(headers: &HeaderMap) -> usize {
+    let texts: usize = headers
+        .iter()
+        .map(|(name, value)| {
+            value.len()
+                + if is_standard(name) {
+                    0
+                } else {
+                    name.as_str().len()
+                }
+        })
+        .sum();
+    texts + headers.capacity() * (size_of::<HeaderName>() + size_of::<HeaderValue>() + 32)
+}
+
+/// Standard names take no memory of their own; this knows the commonest letters they begin with, and errs by a few bytes otherwise.
+fn is_standard(name: &HeaderName) -> bool {
+    !name.as_str().starts_with("x-")
+}
+
+/// A copy of the fields whose values share one allocation, with places for `Age` and, if asked for, `Cache-Status`.
+fn compact(headers: &HeaderMap, status_slot: bool) -> HeaderMap {
+    let total = headers.values().map(HeaderValue::len).sum();
+    let mut texts = Vec::with_capacity(total);
+    for value in headers.values() {
+        texts.extend_from_slice(value.as_bytes());
+    }
+    let texts = Bytes::from(texts);
+    let mut compact = HeaderMap::with_capacity(headers.len() + 4);
+    let mut start = 0;
+    for (name, value) in headers {
+        let end = start + value.len();
+        compact.append(name.clone(), compact_value(value, texts.slice(start..end)));
+        start = end;
+    }
+    compact.insert(AGE, HeaderValue::from_static("0"));
+    if status_slot {
+        compact.insert(CACHE_STATUS, HeaderValue::from_static(""));
+    }
+    compact
+}
+
+fn compact_value(value: &HeaderValue, text: Bytes) -> HeaderValue {
+    if let Some(common) = COMMON.iter().find(|common| **common == value) {
+        return HeaderValue::from_static(common);
+    }
+    // The bytes are those of a value, so they make one; were they not, the value itself does, at the price of what it pins.
+    let mut copy = HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| value.clone());
+    copy.set_sensitive(value.is_sensitive());
+    copy
+}
+
+/// A value whose clones share its bytes from the start.
+fn shared_value(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+fn shared(value: HeaderValue) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(value.as_bytes())).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> CacheName {
+        CacheName::new("larder").unwrap()
+    }
+
+    #[test]
+    fn fields_of_one_answer_are_not_kept() {
+        let mut headers = HeaderMap::new();
+        for field in PER_ANSWER {
+            headers.insert(
+                HeaderName::from_static(field),
+                HeaderValue::from_static("1"),
+            );
+        }
+        headers.insert("connection", HeaderValue::from_static("x-hop"));
+        headers.insert("x-hop", HeaderValue::from_static("1"));
+        headers.append("x-kept", HeaderValue::from_static("a"));
+        headers.append("x-kept", HeaderValue::from_static("b"));
+        let page = StoredPage::new(StatusCode::OK, &headers, 60, None);
+        let answer = page.hit_headers(5, &name(), false);
+        assert_eq!(answer["age"], "5");
+        let kept: Vec<_> = answer.get_all("x-kept").iter().collect();
+        assert_eq!(kept, ["a", "b"]);
+        assert_eq!(answer.len(), 3, "{answer:?}");
+    }
+
+    #[test]
+    fn age_and_status_follow_the_clock() {
+        let page = StoredPage::new(
+            StatusCode::OK,
+            &HeaderMap::new(),
+            60,
+            Some(ClientTtl {
+                before: "public".to_owned(),
+                seconds: 10,
+            }),
+        );
+        for age in [0, 7, 7, 61] {
+            let answer = page.hit_headers(age, &name(), true);
+            assert_eq!(answer["age"], age.to_string());
+            let ttl = 60 - i64::try_from(age).unwrap();
+            assert_eq!(answer["cache-status"], format!("larder; hit; ttl={ttl}"));
+            assert_eq!(
+                answer["cache-control"],
+                format!("public, max-age={}", age + 10)
+            );
+        }
+    }
+
+    #[test]
+    fn the_status_of_a_cache_further_in_comes_first() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_STATUS, HeaderValue::from_static("inner; hit"));
+        let page = StoredPage::new(StatusCode::OK, &headers, 60, None);
+        let answer = page.hit_headers(0, &name(), true);
+        let lines: Vec<_> = answer.get_all(CACHE_STATUS).iter().collect();
+        assert_eq!(lines, ["inner; hit", "larder; hit; ttl=60"]);
+    }
+
+    #[test]
+    fn a_complete_page_names_its_length_unless_it_has_trailers() {
+        let page = StoredPage::new(StatusCode::OK, &HeaderMap::new(), 60, None);
+        assert_eq!(page.completed(3, None).headers()[CONTENT_LENGTH], "3");
+        let trailers = Some(HeaderMap::new());
+        assert!(
+            !page
+                .completed(3, trailers)
+                .headers()
+                .contains_key(CONTENT_LENGTH)
+        );
+    }
+
+    #[test]
+    fn values_are_copied_out_of_what_they_pin() {
+        let buffer = Bytes::from(vec![b'x'; 1_000]);
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "x-a",
+            HeaderValue::from_maybe_shared(buffer.slice(0..3)).unwrap(),
+        );
+        let page = StoredPage::new(StatusCode::OK, &headers, 60, None);
+        drop(headers);
+        assert!(buffer.is_unique(), "nothing of the buffer is held");
+        assert_eq!(page.headers()["x-a"], "xxx");
+    }
+}

@@ -1,0 +1,195 @@
+//! Selection by `Vary` (RFC 9111 §4.1): which of a page's variants a request may be answered with.
+//!
+//! A page without `Vary` stands under the page's key itself. With `Vary`, an index stands there, which names the selecting fields and
+//! counts the variants; each variant stands under the page's key with the values of its own fields. So every variant is selected by the
+//! `Vary` that came with it, and a response with other fields takes nothing from those before it.
+
+use std::any::Any;
+use std::mem::size_of;
+
+use http::{HeaderMap, HeaderName};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::clock::Now;
+use crate::header::selecting_value;
+use crate::store::HeadObject;
+
+/// The most bytes that all selecting values of a request may take; longer ones select nothing (SEC-DOS-07).
+const MOST_SELECTING: usize = 4_096;
+
+/// The most different lists of fields that one page is looked up under.
+const MOST_SELECTIONS: usize = 4;
+
+/// The index of a page's variants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Variants {
+    /// Newest first, by `date`.
+    selections: Vec<Selection>,
+}
+
+/// Variants that are selected by the same fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Selection {
+    names: Vec<HeaderName>,
+    /// The `Date` of the newest of them, in seconds since the epoch.
+    date: u64,
+    /// Which there are, and until when.
+    kept: Vec<(u128, Now)>,
+}
+
+/// The index would grow beyond what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+impl Variants {
+    pub(super) const fn none() -> Self {
+        Self {
+            selections: Vec::new(),
+        }
+    }
+
+    /// The keys to look up for a request, most preferable first. A variant without selecting fields counts only while no younger one has
+    /// any: some resources leave `Vary` out of their default response (§4.1).
+    pub(super) fn candidates(&self, base: &[u8], request: &HeaderMap) -> Vec<Vec<u8>> {
+        let newest_selective = self
+            .selections
+            .iter()
+            .filter(|selection| !selection.names.is_empty())
+            .map(|selection| selection.date)
+            .max();
+        let (plain, selective): (Vec<_>, Vec<_>) = self
+            .selections
+            .iter()
+            .partition(|selection| selection.names.is_empty());
+        selective
+            .into_iter()
+            .chain(
+                plain
+                    .into_iter()
+                    .filter(|plain| newest_selective.is_none_or(|newest| newest < plain.date)),
+            )
+            .filter_map(|selection| variant_key(base, &selection.names, request))
+            .collect()
+    }
+
+    /// The fields of the newest selection: under their values, misses of this page collapse.
+    pub(super) fn newest(&self) -> Option<&[HeaderName]> {
+        self.selections.first().map(|selection| &*selection.names)
+    }
+
+    /// The index with this variant in it, and without those whose time is over.
+    pub(super) fn with(
+        &self,
+        names: &[HeaderName],
+        key: &[u8],
+        date: u64,
+        keep_until: Now,
+        now: Now,
+        most: usize,
+    ) -> Result<Self, TooMany> {
+        let digest = xxh3_128(key);
+        let mut next = self.clone();
+        for selection in &mut next.selections {
+            selection
+                .kept
+                .retain(|(kept, until)| *kept != digest && now < *until);
+        }
+        next.selections
+            .retain(|selection| !selection.kept.is_empty() || selection.names == names);
+        if !next
+            .selections
+            .iter()
+            .any(|selection| selection.names == names)
+        {
+            next.selections.push(Selection {
+                names: names.to_vec(),
+                date,
+                kept: Vec::new(),
+            });
+        }
+        for selection in &mut next.selections {
+            if selection.names == names {
+                selection.date = selection.date.max(date);
+                selection.kept.push((digest, keep_until));
+            }
+        }
+        next.selections
+            .sort_by_key(|selection| std::cmp::Reverse(selection.date));
+        let count: usize = next
+            .selections
+            .iter()
+            .map(|selection| selection.kept.len())
+            .sum();
+        if count > most || next.selections.len() > MOST_SELECTIONS {
+            return Err(TooMany);
+        }
+        Ok(next)
+    }
+
+    /// Until when any of them is kept.
+    pub(super) fn keep_until(&self) -> Now {
+        self.selections
+            .iter()
+            .flat_map(|selection| selection.kept.iter().map(|(_, until)| *until))
+            .max()
+            .unwrap_or(Now::from_millis(0))
+    }
+}
+
+impl HeadObject for Variants {
+    fn weight(&self) -> usize {
+        let parts: usize = self
+            .selections
+            .iter()
+            .map(|selection| {
+                size_of::<Selection>()
+                    + selection.names.capacity() * size_of::<HeaderName>()
+                    + selection
+                        .names
+                        .iter()
+                        .map(|name| name.as_str().len())
+                        .sum::<usize>()
+                    + selection.kept.capacity() * size_of::<(u128, Now)>()
+            })
+            .sum();
+        size_of::<Self>() + parts
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The key of the variant that a request selects by these fields; `None` when its values are too long to select anything.
+pub(super) fn variant_key(
+    base: &[u8],
+    names: &[HeaderName],
+    request: &HeaderMap,
+) -> Option<Vec<u8>> {
+    let mut key = base.to_vec();
+    // No part of a page's key begins so.
+    key.push(u8::MAX);
+    let mut values = 0;
+    for name in names {
+        push(&mut key, name.as_str().as_bytes());
+        // Absent matches only absent, and is not empty.
+        match selecting_value(request, name) {
+            None => key.push(0),
+            Some(value) => {
+                values += value.len();
+                key.push(1);
+                push(&mut key, &value);
+            }
+        }
+    }
+    (values <= MOST_SELECTING).then_some(key)
+}
+
+fn push(key: &mut Vec<u8>, part: &[u8]) {
+    key.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    key.extend_from_slice(part);
+}
+
+#[cfg(test)]
+#[path = "variants_tests.rs"]
+mod tests;
