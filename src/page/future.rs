@@ -40,7 +40,8 @@ pin_project! {
     {
         // A hit neither boxes nor waits.
         Ready { response: Option<Response<PageBody<ResBody>>> },
-        Forwarding { #[pin] inner: Oneshot<S, Request<ReqBody>>, then: Then },
+        // Boxed, so that a hit need not move the room for it.
+        Forwarding { inner: Pin<Box<Oneshot<S, Request<ReqBody>>>>, then: Then },
         Filling { filling: Filling<Result<Response<PageBody<ResBody>>, S::Error>> },
     }
 }
@@ -82,7 +83,7 @@ where
     ) -> Self {
         Self {
             kind: Kind::Forwarding {
-                inner,
+                inner: Box::pin(inner),
                 then: Then {
                     page,
                     reason,
@@ -123,7 +124,7 @@ where
                 Poll::Ready(Ok(response.take().expect("polled after it was ready")))
             }
             KindProjection::Forwarding { inner, then } => {
-                let mut response = ready!(inner.poll(cx))?;
+                let mut response = ready!(inner.as_mut().poll(cx))?;
                 let page = &then.page;
                 respond::forwarded(
                     &page.cache,

@@ -42,7 +42,7 @@ pub(super) struct KeyBuf {
 impl KeyBuf {
     const INLINE: usize = 256;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             inline: [0; Self::INLINE],
             len: 0,
@@ -103,22 +103,16 @@ enum Part {
     Depth,
 }
 
-/// The key of the request, and the address by which its page is purged.
-pub(super) struct Keyed {
-    pub(super) key: KeyBuf,
-    /// The query that the handler must see, where the rule has changed it.
-    pub(super) query: Option<Option<String>>,
-}
-
-/// Computes the key. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
+/// Writes the key of a request. `prefix` is that of the layer: the cache's space and the policy's fingerprint. Returned is the query that the
+/// handler must see, where the rule has changed it.
 pub(super) fn key_of(
+    key: &mut KeyBuf,
     prefix: &[u8],
     policy: &Policy,
     head: &RequestHead<'_>,
     seen: &Seen<'_>,
     depth: u8,
-) -> Result<Keyed, Bypass> {
-    let mut key = KeyBuf::new();
+) -> Result<Option<Option<String>>, Bypass> {
     key.push(prefix);
     if depth > 0 {
         key.part(Part::Depth, &[depth]);
@@ -130,7 +124,7 @@ pub(super) fn key_of(
     } else {
         Part::Http
     });
-    push_host(&mut key, authority.host, authority.secure)?;
+    push_host(key, authority.host, authority.secure)?;
     if let Some(hosts) = &policy.hosts {
         let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
         if !hosts.contains(&host) {
@@ -155,7 +149,7 @@ pub(super) fn key_of(
     }
 
     if seen.forwarding && policy.forwarding == Forwarding::Keyed {
-        push_forwarding(&mut key, head)?;
+        push_forwarding(key, head)?;
     }
     for part in &policy.parts {
         match part.value(head) {
@@ -167,9 +161,8 @@ pub(super) fn key_of(
     if key.as_bytes().len() > LONGEST {
         return Err(Bypass::KeyLength);
     }
-    let query = (!policy.query.is_as_sent() && target_query.as_deref() != head.uri.query())
-        .then(|| target_query.map(std::borrow::Cow::into_owned));
-    Ok(Keyed { key, query })
+    let changed = !policy.query.is_as_sent() && target_query.as_deref() != head.uri.query();
+    Ok(changed.then(|| target_query.map(std::borrow::Cow::into_owned)))
 }
 
 struct Authority<'a> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use tower_layer::Layer;
 
-use super::key::{PageKey, key_of, normal_host};
+use super::key::{KeyBuf, PageKey, key_of, normal_host};
 use super::policy::{Forwarding, KeyPart, Policy, PolicyError, TtlOrder};
 use super::query::QueryRule;
 use super::request::RequestHead;
@@ -263,8 +263,9 @@ impl CacheLayer {
     /// ```
     pub fn key(&self, head: &RequestHead<'_>) -> Result<PageKey, Bypass> {
         let seen = screen(head, false, &self.cache.shared.identities)?;
-        let keyed = key_of(&self.prefix(), &self.policy, head, &seen, 0)?;
-        Ok(PageKey(keyed.key.as_bytes().into()))
+        let mut key = KeyBuf::new();
+        key_of(&mut key, &self.prefix(), &self.policy, head, &seen, 0)?;
+        Ok(PageKey(key.as_bytes().into()))
     }
 
     fn prefix(&self) -> Box<[u8]> {

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::body::{BoxError, PageBody};
 use super::flow::{self, Call};
 use super::future::ResponseFuture;
-use super::key::key_of;
+use super::key::{KeyBuf, key_of};
 use super::layer::Page;
 use super::lookup::{Lookup, lookup_now};
 use super::request::{RequestHead, replace_query};
@@ -83,14 +83,22 @@ where
         };
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
-        let keyed = match key_of(&self.page.prefix, &self.page.policy, &head, &seen, depth) {
-            Ok(keyed) => keyed,
+        let mut key = KeyBuf::new();
+        let query = match key_of(
+            &mut key,
+            &self.page.prefix,
+            &self.page.policy,
+            &head,
+            &seen,
+            depth,
+        ) {
+            Ok(query) => query,
             Err(why) => return self.bypass(request, why),
         };
 
         let now = shared.clock.now();
         let ended = shared.flights.ended();
-        let missed = match lookup_now(shared, keyed.key.as_bytes(), head.headers, now) {
+        let missed = match lookup_now(shared, key.as_bytes(), head.headers, now) {
             Poll::Ready(Ok(Lookup::Fresh(record))) => {
                 match respond::hit(&self.page, &record, &head, seen.head_only, now) {
                     Some(response) => return ResponseFuture::ready(response),
@@ -123,8 +131,8 @@ where
             head_only,
             no_store,
             shown: shared.status.shown_to(&head),
-            base: keyed.key.as_bytes().into(),
-            query: keyed.query,
+            base: key.as_bytes().into(),
+            query,
             ended,
             request,
         };
