@@ -1,0 +1,36 @@
+//! What a store reports when it is unwell.
+
+use std::error::Error;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The store could not answer. It never means "no such record".
+#[derive(Debug, thiserror::Error)]
+#[error("the cache store could not {action}")]
+pub struct StoreError {
+    action: &'static str,
+    #[source]
+    source: BoxError,
+}
+
+impl StoreError {
+    /// The store could not do `action` ("read", "write"), because of `source`.
+    pub fn new(action: &'static str, source: impl Into<BoxError>) -> Self {
+        Self {
+            action,
+            source: source.into(),
+        }
+    }
+}
+
+/// A purge that did not reach every reader of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PurgeError {
+    /// The store did not take the purge: what was to go may still be answered. Try again.
+    #[error("the purge did not reach the cache store")]
+    Undelivered(#[source] StoreError),
+    /// What was to be purged is not an address of a page: say `/path`, `//host/path` or a whole http URL.
+    #[error("{0:?} is not the address of a page: say \"/path\" or \"http://host/path\"")]
+    Address(String),
+}

@@ -1,0 +1,239 @@
+//! Where entries live: the [`Store`] contract and its implementations.
+//!
+//! A store knows keys, stamps and bytes; neither URLs nor tags. It keeps [`Record`]s, and a [fence](self#fences) that decides which of them
+//! are still true. [`MemoryStore`] is embedded and the default; [`NullStore`] keeps nothing.
+//!
+//! # Fences
+//!
+//! A purge raises the fence's sequence number and leaves *marks* on what it outlaws. A fill takes its [`Stamp`] before it reads any data,
+//! and its record names the marks that may strike it (its key, its page, its tags, its namespace). A record is valid if no mark of its own
+//! is younger than its stamp. So a purge needs to find nothing, takes the same time whatever the number of entries, and outruns every fill
+//! that was under way.
+
+mod error;
+mod fence;
+#[cfg(feature = "memory")]
+mod memory;
+mod null;
+mod record;
+#[cfg(feature = "memory")]
+mod watch;
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use crate::clock::Now;
+
+pub use self::error::{PurgeError, StoreError};
+#[cfg(feature = "memory")]
+pub use self::memory::{MemoryStore, MemoryStoreBuilder, MemoryStoreError};
+pub use self::null::NullStore;
+pub use self::record::{Head, HeadObject, Kind, Mark, Record, RecordId, Stamp, Times};
+
+/// A stream without a name.
+pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
+
+/// The full key of a record: opaque bytes that start with those of its namespace.
+///
+/// A store may file records under a digest of it, but compares the whole key on every read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key<'a>(&'a [u8]);
+
+impl<'a> Key<'a> {
+    /// The key made of these bytes.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes it is made of.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// What a look-up brings: the record if there is a valid one, and the stamp that a fill after a miss must carry.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// `None` for absent, expired for good, outlawed by a purge, and unreadable alike.
+    pub record: Option<std::sync::Arc<Record>>,
+    /// The fence's clock, read together with the record.
+    pub stamp: Stamp,
+}
+
+/// A change of one key, as data: it can be sent, queued and replayed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Op {
+    /// Files a record under the key.
+    Put(std::sync::Arc<Record>, When),
+    /// Takes away what stands under the key.
+    Remove(If),
+}
+
+/// When a [`Op::Put`] takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum When {
+    /// If the fence admits the record's stamp and marks, and nothing younger stands there: the way of fills.
+    Fenced,
+    /// If the fence admits the record's stamp and marks, whatever stands there: last writer wins.
+    Always,
+    /// If there is no valid record, and the fence admits this one.
+    Absent,
+    /// If the record that was read still stands there, and the fence admits this one.
+    Same(RecordId),
+}
+
+/// When a [`Op::Remove`] takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum If {
+    /// Always.
+    Any,
+    /// If the record that was read still stands there.
+    Same(RecordId),
+}
+
+/// What became of an [`Op`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Done {
+    /// The record stands under the key now.
+    Stored,
+    /// A record was taken away.
+    Removed,
+    /// There was nothing to take away.
+    Nothing,
+    /// The fence refused: a purge since the fill began has outlawed it.
+    Outlawed,
+    /// The condition did not hold: another record stands there.
+    Refused,
+    /// The record is larger than this store takes.
+    TooLarge,
+}
+
+/// What a purge strikes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Purge {
+    /// One key: its record is removed, and fills under way for it are refused.
+    Key {
+        /// The key.
+        key: Box<[u8]>,
+        /// The mark that its records carry.
+        mark: Mark,
+    },
+    /// Everything that carries one of these marks (pages, tags, a namespace).
+    Marks(Vec<Mark>),
+}
+
+/// The properties of a store that a builder asks for before serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct About {
+    /// Do other processes read and write the same records?
+    pub shared: bool,
+    /// The most bytes that it holds, where it has a bound of its own.
+    pub capacity: Option<u64>,
+    /// The most bytes that one record may weigh.
+    pub largest: Option<u64>,
+}
+
+/// One record as a scan sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Scanned {
+    /// Its full key.
+    pub key: Box<[u8]>,
+    /// What it weighs in the store, in bytes, book-keeping included.
+    pub weight: u64,
+    /// Its lifetimes.
+    pub times: Times,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a store tells those who watch it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A record went away.
+    Removed {
+        /// Its full key.
+        key: Box<[u8]>,
+        /// Why it went.
+        why: Removal,
+    },
+    /// The fence moved on to this sequence number: something was purged.
+    Marked(Stamp),
+}
+
+/// Why a record went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Removal {
+    /// Room was needed.
+    Evicted,
+    /// Its time to be kept was over.
+    Expired,
+    /// A purge outlawed it.
+    Purged,
+    /// It was removed by name.
+    Removed,
+}
+
+/// Keeps records behind a fence.
+///
+/// `get` answers no record for absent, for past [`Times::keep_until`] and for outlawed alike; an error always means that the store itself is
+/// unwell. A `Put` replaces the previous record in one step: a reader sees the old one or the new one, never a mixture. Once `purge` has
+/// returned `Ok`, no later `get` of any reader of this store brings what it struck, whatever fill was under way.
+///
+/// Time is passed in; a store that has a clock of its own (a remote one) may prefer it.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// What this store is and can do.
+    fn about(&self) -> About;
+
+    /// The answer of [`get`](Self::get) for one key, where it takes neither I/O nor waiting; `Pending` means "ask `get`".
+    fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
+        let _ = (key, now);
+        Poll::Pending
+    }
+
+    /// The answer of [`apply`](Self::apply) for one change, where it takes neither I/O nor waiting; `Pending` means "ask `apply`".
+    fn apply_now(&self, key: Key<'_>, op: &Op, now: Now) -> Poll<Result<Done, StoreError>> {
+        let _ = (key, op, now);
+        Poll::Pending
+    }
+
+    /// The answer of [`admits`](Self::admits), where it takes neither I/O nor waiting; `Pending` means "ask `admits`".
+    fn admits_now(&self, stamp: Stamp, marks: &[Mark]) -> Poll<Result<bool, StoreError>> {
+        let _ = (stamp, marks);
+        Poll::Pending
+    }
+
+    /// Looks all keys up in one round trip; one answer per key, in their order.
+    async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError>;
+
+    /// Carries out all changes in one round trip, each atomic for its key; one answer per change, in their order.
+    async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError>;
+
+    /// Would a record with this stamp and these marks still be valid?
+    async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError>;
+
+    /// Outlaws what `purge` names. `Ok` means that every reader of this store sees it.
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError>;
+
+    /// Streams at most `budget` records whose key starts with `prefix`, valid ones and others, in no order. Recency is left alone.
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        budget: usize,
+    ) -> BoxStream<'a, Result<Scanned, StoreError>>;
+
+    /// Streams what happens from now on. Who reads slower than 1,024 notices behind misses some.
+    fn watch(&self) -> BoxStream<'static, Notice>;
+}
