@@ -150,7 +150,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::store::{Head, Kind, Record, Times, When};
+    use crate::store::{Head, Kind, Record, Times, When, conformance};
 
     pub(super) const NOW: Now = Now::from_millis(1_000_000);
 
@@ -175,6 +175,11 @@ mod tests {
         store
             .shared
             .apply(key, &Op::Put(record(stamp, &[], body), When::Fenced), NOW)
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        conformance::run(|| async { MemoryStore::new(1024 * 1024) }).await;
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Where entries live: the [`Store`] contract and its implementations.
 //!
 //! A store knows keys, stamps and bytes; neither URLs nor tags. It keeps [`Record`]s, and a [fence](self#fences) that decides which of them
-//! are still true. [`MemoryStore`] is embedded and the default; [`NullStore`] keeps nothing.
+//! are still true. [`MemoryStore`] is embedded and the default; [`NullStore`] keeps nothing; [`conformance`] is the suite that every store
+//! runs.
 //!
 //! # Fences
 //!
@@ -10,6 +11,7 @@
 //! is younger than its stamp. So a purge needs to find nothing, takes the same time whatever the number of entries, and outruns every fill
 //! that was under way.
 
+pub mod conformance;
 mod error;
 mod fence;
 #[cfg(feature = "memory")]
@@ -189,7 +191,8 @@ pub enum Removal {
 ///
 /// `get` answers no record for absent, for past [`Times::keep_until`] and for outlawed alike; an error always means that the store itself is
 /// unwell. A `Put` replaces the previous record in one step: a reader sees the old one or the new one, never a mixture. Once `purge` has
-/// returned `Ok`, no later `get` of any reader of this store brings what it struck, whatever fill was under way.
+/// returned `Ok`, no later `get` of any reader of this store brings what it struck, whatever fill was under way. [`conformance`] proves
+/// these sentences for a store.
 ///
 /// Time is passed in; a store that has a clock of its own (a remote one) may prefer it.
 #[async_trait]
