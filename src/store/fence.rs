@@ -92,10 +92,10 @@ impl Fence {
                 .retain(|(mark, seq)| current.get(mark) == Some(seq));
         }
         while self.lasting_order.len() > self.bounds.lasting_marks {
-            if let Some((mark, seq)) = self.lasting_order.pop_front() {
-                if self.forget(mark, seq) {
-                    self.floor = self.floor.max(seq);
-                }
+            if let Some((mark, seq)) = self.lasting_order.pop_front()
+                && self.forget(mark, seq)
+            {
+                self.floor = self.floor.max(seq);
             }
         }
         self.stamp()

@@ -81,7 +81,7 @@ pub enum Op {
 pub enum When {
     /// If the fence admits the record's stamp and marks, and nothing younger stands there: the way of fills.
     Fenced,
-    /// Always: last writer wins.
+    /// If the fence admits the record's stamp and marks, whatever stands there: last writer wins.
     Always,
     /// If there is no valid record, and the fence admits this one.
     Absent,

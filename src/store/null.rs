@@ -102,3 +102,14 @@ impl<T> Stream for Empty<T> {
         Poll::Ready(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[tokio::test]
+    async fn it_keeps_the_contract_of_keeping_nothing() {
+        conformance::run_for_keeping_nothing(|| async { NullStore }).await;
+    }
+}
