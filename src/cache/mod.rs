@@ -149,11 +149,9 @@ impl Cache {
     ///
     /// When the store did not take the purge.
     pub async fn purge_key(&self, key: &PageKey) -> Result<Purged, PurgeError> {
-        self.purge(Purge::Key {
-            key: key.as_bytes().into(),
-            mark: self.shared.key_mark(key.as_bytes()),
-        })
-        .await
+        // By its mark, not by its key: the variants stand under keys of their own.
+        self.purge(Purge::Marks(vec![self.shared.key_mark(key.as_bytes())]))
+            .await
     }
 
     /// Frees everything of this cache's namespace and version, and nothing else in the store.

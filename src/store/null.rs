@@ -29,11 +29,7 @@ const STAMP: Stamp = Stamp { epoch: 0, seq: 0 };
 #[async_trait]
 impl Store for NullStore {
     fn about(&self) -> About {
-        About {
-            shared: false,
-            capacity: None,
-            largest: None,
-        }
+        About::local()
     }
 
     fn get_now(&self, _: Key<'_>, _: Now) -> Poll<Result<Found, StoreError>> {
