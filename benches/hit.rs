@@ -111,6 +111,8 @@ fn router(size: usize, layer: Option<larder::CacheLayer>) -> Router {
         .route("/", get(async || "start"))
         .route("/articles", page)
         .route("/about", get(async || "about"))
+        // As `axum::serve` does it: routes are made once, not for each request.
+        .with_state(())
 }
 
 fn fields() -> HeaderMap {
