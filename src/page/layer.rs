@@ -30,7 +30,7 @@ const DEFAULT_MAX_BODY: usize = MIB;
 #[must_use = "a layer does nothing until it is put round a service"]
 pub struct CacheLayer {
     cache: Cache,
-    policy: Policy,
+    pub(super) policy: Policy,
 }
 
 /// A layer as its services share it.
@@ -267,7 +267,7 @@ impl CacheLayer {
         Ok(PageKey(keyed.key.as_bytes().into()))
     }
 
-    fn prefix(&self) -> Box<[u8]> {
+    pub(super) fn prefix(&self) -> Box<[u8]> {
         let mut prefix = self.cache.shared.space.to_vec();
         prefix.extend_from_slice(&self.policy.fingerprint().to_be_bytes());
         prefix.into()
