@@ -210,31 +210,47 @@ fn authority_of<'a>(
     Ok(Authority { host, secure })
 }
 
-/// Is this a host with an optional port, without user information?
+/// Is this a host with an optional port, without user information (RFC 9110 §4.2.4, RFC 3986 §3.2.2)?
 fn is_host(host: &str) -> bool {
-    let mut bytes = host.bytes();
-    !host.is_empty()
-        && host.len() <= 255
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._~[]:!$&'()*+,;=%".contains(&byte))
+    const NAME: &[u8] = b"-._~!$&'()*+,;=%";
+    const LITERAL: &[u8] = b"-._~!$&'()*+,;=:";
+    let made_of = |text: &str, marks: &[u8]| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || marks.contains(&byte))
+    };
+    let (is_named, rest) = match host.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((literal, rest)) => (made_of(literal, LITERAL), rest),
+            None => return false,
+        },
+        None => {
+            let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+            (made_of(name, NAME), rest)
+        }
+    };
+    let has_port = rest.strip_prefix(':').is_some_and(|port| {
+        // The grammar allows an empty one.
+        port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    is_named && host.len() <= 255 && (rest.is_empty() || has_port)
 }
 
-fn without_default_port(host: &str, secure: bool) -> &str {
+/// The host without a port that says nothing; `None` if it is no host. Only what is valid as a whole may lose a part.
+fn without_default_port(host: &str, secure: bool) -> Option<&str> {
     let port = if secure { ":443" } else { ":80" };
-    let host = host.strip_suffix(port).unwrap_or(host);
-    host.strip_suffix(':').unwrap_or(host)
+    let shorter = host.strip_suffix(port).or(host.strip_suffix(':'));
+    is_host(host).then(|| shorter.unwrap_or(host))
 }
 
 /// The host as keys hold it: lower case, without the default port; `None` if it is none.
 pub(crate) fn normal_host(host: &str, secure: bool) -> Option<String> {
-    let host = without_default_port(host, secure);
-    is_host(host).then(|| host.to_ascii_lowercase())
+    without_default_port(host, secure).map(str::to_ascii_lowercase)
 }
 
 fn push_host(key: &mut KeyBuf, host: &str, secure: bool) -> Result<(), Bypass> {
-    let host = without_default_port(host, secure);
-    if !is_host(host) {
-        return Err(Bypass::Authority);
-    }
+    let host = without_default_port(host, secure).ok_or(Bypass::Authority)?;
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         key.part(Part::Host, host.to_ascii_lowercase().as_bytes());
     } else {
