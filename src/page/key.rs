@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use http::Uri;
+use http::uri::Authority;
+
 use super::policy::{Forwarding, Policy};
 use super::request::RequestHead;
 use super::screen::{FORWARDING, Seen};
@@ -94,8 +97,11 @@ enum Part {
     Host,
     Path,
     Query,
+    InnerScheme,
+    InnerHost,
     InnerPath,
     InnerQuery,
+    NoInnerQuery,
     ForwardingName,
     ForwardingValue,
     AbsentPart,
@@ -144,14 +150,8 @@ pub(super) fn key_of(
     if let Some(query) = &target_query {
         key.part(Part::Query, query.as_bytes());
     }
-    // Under `nest` the target's path ends with that of the request. After a rewrite it does not, and both count.
-    let rewritten = !std::ptr::eq(target, head.uri)
-        && !(target.path().ends_with(head.uri.path()) && target.query() == head.uri.query());
-    if rewritten {
-        key.part(Part::InnerPath, head.uri.path().as_bytes());
-        if let Some(query) = policy.query.apply(head.uri.query()) {
-            key.part(Part::InnerQuery, query.as_bytes());
-        }
+    if !std::ptr::eq(target, head.uri) {
+        push_inner(&mut key, policy, target, head.uri);
     }
 
     if seen.forwarding && policy.forwarding == Forwarding::Keyed {
@@ -172,7 +172,7 @@ pub(super) fn key_of(
     Ok(Keyed { key, query })
 }
 
-struct Authority<'a> {
+struct Addressed<'a> {
     host: &'a str,
     secure: bool,
 }
@@ -182,7 +182,7 @@ fn authority_of<'a>(
     policy: &Policy,
     head: &RequestHead<'a>,
     seen: &Seen<'a>,
-) -> Result<Authority<'a>, Bypass> {
+) -> Result<Addressed<'a>, Bypass> {
     let trusted = |name: &str| {
         (policy.forwarding == Forwarding::Trusted)
             .then(|| head.headers.get(name))
@@ -193,13 +193,13 @@ fn authority_of<'a>(
     let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
     let secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     if let Some(host) = trusted("x-forwarded-host") {
-        return Ok(Authority { host, secure });
+        return Ok(Addressed { host, secure });
     }
     let named = match seen.host {
         None => None,
         Some(value) => Some(value.to_str().map_err(|_| Bypass::Authority)?),
     };
-    let addressed = target.authority().map(http::uri::Authority::as_str);
+    let addressed = target.authority().map(Authority::as_str);
     let host = match (addressed, named) {
         (Some(addressed), Some(named)) if !addressed.eq_ignore_ascii_case(named) => {
             return Err(Bypass::Authority);
@@ -207,7 +207,7 @@ fn authority_of<'a>(
         (Some(host), _) | (None, Some(host)) => host,
         (None, None) => return Err(Bypass::Authority),
     };
-    Ok(Authority { host, secure })
+    Ok(Addressed { host, secure })
 }
 
 /// Is this a host with an optional port, without user information (RFC 9110 §4.2.4, RFC 3986 §3.2.2)?
@@ -257,6 +257,27 @@ fn push_host(key: &mut KeyBuf, host: &str, secure: bool) -> Result<(), Bypass> {
         key.part(Part::Host, host.as_bytes());
     }
     Ok(())
+}
+
+/// Within `nest`, or behind a layer that rewrites, the handler sees another target than the client sent: both count.
+fn push_inner(key: &mut KeyBuf, policy: &Policy, target: &Uri, inner: &Uri) {
+    if inner.scheme() != target.scheme() || inner.authority() != target.authority() {
+        let authority = inner.authority().map_or("", Authority::as_str);
+        key.part(
+            Part::InnerScheme,
+            inner.scheme_str().unwrap_or("").as_bytes(),
+        );
+        key.part(Part::InnerHost, authority.as_bytes());
+    }
+    if inner.path() != target.path() {
+        key.part(Part::InnerPath, inner.path().as_bytes());
+    }
+    if inner.query() != target.query() {
+        match policy.query.apply(inner.query()) {
+            None => key.flag(Part::NoInnerQuery),
+            Some(query) => key.part(Part::InnerQuery, query.as_bytes()),
+        }
+    }
 }
 
 fn push_forwarding(key: &mut KeyBuf, head: &RequestHead<'_>) -> Result<(), Bypass> {
