@@ -40,8 +40,6 @@ pub(super) struct Call<S, B> {
     pub(super) inner: S,
     pub(super) request: Request<B>,
     pub(super) base: Box<[u8]>,
-    /// The query that the handler must see, where the policy's rule has changed it.
-    pub(super) query: Option<Option<String>>,
     pub(super) credentials: bool,
     pub(super) head_only: bool,
     pub(super) no_store: bool,
@@ -284,9 +282,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let page = self.page.clone();
         let shared = &page.cache.shared;
         withhold(&page, &mut self.request);
-        if let Some(query) = &self.query {
-            canonicalise(&mut self.request, query.as_deref());
-        }
+        canonicalise(&mut self.request, &page.policy.query);
         let traced = trace(&mut self.request);
         let fill = Fill {
             route: page

@@ -1,5 +1,6 @@
 //! The key of a page: every part typed and length-prefixed, so that distinct requests never share one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::Uri;
@@ -109,13 +110,6 @@ enum Part {
     Depth,
 }
 
-/// The key of the request, and the address by which its page is purged.
-pub(super) struct Keyed {
-    pub(super) key: KeyBuf,
-    /// The query that the handler must see, where the rule has changed it.
-    pub(super) query: Option<Option<String>>,
-}
-
 /// Computes the key. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
 pub(super) fn key_of(
     prefix: &[u8],
@@ -123,7 +117,7 @@ pub(super) fn key_of(
     head: &RequestHead<'_>,
     seen: &Seen<'_>,
     depth: u8,
-) -> Result<Keyed, Bypass> {
+) -> Result<KeyBuf, Bypass> {
     let mut key = KeyBuf::new();
     key.push(prefix);
     if depth > 0 {
@@ -145,9 +139,8 @@ pub(super) fn key_of(
     }
 
     let target = head.target();
-    let target_query = policy.query.apply(target.query());
     key.part(Part::Path, target.path().as_bytes());
-    if let Some(query) = &target_query {
+    if let Some(query) = policy.query.apply(target.query()) {
         key.part(Part::Query, query.as_bytes());
     }
     if !std::ptr::eq(target, head.uri) {
@@ -167,9 +160,7 @@ pub(super) fn key_of(
     if key.as_bytes().len() > LONGEST {
         return Err(Bypass::KeyLength);
     }
-    let query = (!policy.query.is_as_sent() && target_query.as_deref() != head.uri.query())
-        .then(|| target_query.map(std::borrow::Cow::into_owned));
-    Ok(Keyed { key, query })
+    Ok(key)
 }
 
 struct Addressed<'a> {
@@ -295,7 +286,7 @@ fn push_forwarding(key: &mut KeyBuf, head: &RequestHead<'_>) -> Result<(), Bypas
     Ok(())
 }
 
-/// The host and target under which the page of this request is purged.
+/// The host and target under which the page of this request is purged: with the query of its key, which the handler saw.
 pub(super) fn address_of(
     policy: &Policy,
     head: &RequestHead<'_>,
@@ -304,11 +295,8 @@ pub(super) fn address_of(
     let authority = authority_of(policy, head, seen)?;
     let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
     let target = head.target();
-    Ok((
-        host,
-        target.path().to_owned(),
-        target.query().map(str::to_owned),
-    ))
+    let query = policy.query.apply(target.query());
+    Ok((host, target.path().to_owned(), query.map(Cow::into_owned)))
 }
 
 #[cfg(test)]

@@ -263,8 +263,8 @@ impl CacheLayer {
     /// ```
     pub fn key(&self, head: &RequestHead<'_>) -> Result<PageKey, Bypass> {
         let seen = screen(head, false, &self.cache.shared.identities)?;
-        let keyed = key_of(&self.prefix(), &self.policy, head, &seen, 0)?;
-        Ok(PageKey(keyed.key.as_bytes().into()))
+        let key = key_of(&self.prefix(), &self.policy, head, &seen, 0)?;
+        Ok(PageKey(key.as_bytes().into()))
     }
 
     pub(super) fn prefix(&self) -> Box<[u8]> {
