@@ -21,7 +21,7 @@ pub(super) const WITHHELD: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHO
 /// The most field names in a `Vary` that is kept (SEC-DOS-07).
 const MOST_VARY_NAMES: usize = 8;
 
-/// The longest that an error is stored whose lifetime is its own (SEC-DOS-01).
+/// The longest that an error is stored, whoever gave it its lifetime (SEC-DOS-01).
 const LONGEST_ERROR: Duration = Duration::from_secs(60);
 
 /// What of the request bears on storing its response.
@@ -75,15 +75,18 @@ pub(super) fn storable(
         Class::Redirect | Class::Error => None,
         Class::Never => return Err(NotStored::Status),
     };
-    let handler = control.lifetime(asked.default_ttl);
+    let longest = match class_of(status) {
+        Class::Error => LONGEST_ERROR,
+        _ => Duration::MAX,
+    };
+    let handler = control
+        .lifetime(asked.default_ttl)
+        .map(|span| span.min(longest));
     let order = match own.or(handler) {
         Some(_) => policy.order,
         None => TtlOrder::ResponseFirst,
     };
-    let most = match class_of(status) {
-        Class::Error => policy.max_ttl.min(LONGEST_ERROR),
-        _ => policy.max_ttl,
-    };
+    let most = policy.max_ttl.min(longest);
     let lifetime = lifetime(explicit, handler, own, order, most).ok_or(NotStored::NoLifetime)?;
     let overridden = order == TtlOrder::PolicyFirst && explicit != Explicit::Absent;
     let born = match born(headers, exchange) {
