@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use super::control::PageControl;
 use super::freshness::{Exchange, Explicit, born, explicit_lifetime, lifetime, times};
 use super::policy::{Policy, TtlOrder};
-use crate::header::{ContentLength, ResponseDirectives, Scope, Vary};
+use crate::header::{ContentLength, Lifetime, ResponseDirectives, Scope, Vary};
 use crate::monitor::NotStored;
 use crate::store::Times;
 
@@ -173,7 +173,8 @@ fn permitted_for_everyone(
     if asked.identity_read {
         return Err(NotStored::Identity);
     }
-    let for_all = directives.public || directives.s_maxage != crate::header::Lifetime::Absent;
+    // A lifetime of zero for shared caches, or one that cannot be read, is no permission, whatever lifetime the policy gives instead.
+    let for_all = directives.public || matches!(directives.s_maxage, Lifetime::Seconds(1..));
     if asked.credentials && !for_all {
         return Err(NotStored::Credentials);
     }
