@@ -67,7 +67,6 @@ pub(crate) struct Shared {
 
 /// What a purge that reached every reader of the store has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a purge that was refused is an error to look at"]
 pub struct Purged {
     stamp: Stamp,
 }

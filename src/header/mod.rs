@@ -29,7 +29,7 @@ pub(crate) mod seconds;
 pub(crate) mod vary;
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};

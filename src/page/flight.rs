@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::share::SharedPage;
 use crate::monitor::NotStored;
@@ -18,7 +19,7 @@ use crate::store::Stamp;
 /// The most that wait for one flight.
 const MOST_FOLLOWERS: usize = 1_024;
 
-/// The longest that one waits.
+/// The longest that one request waits, for all flights that it follows.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a recording may stand still before those who wait drive it themselves.
@@ -136,7 +137,7 @@ impl Flight {
 }
 
 /// Waits until the flight can be taken from, or has come to nothing; `None` when that took too long.
-pub(super) async fn follow(mut phase: watch::Receiver<Phase>) -> Option<Phase> {
+pub(super) async fn follow(mut phase: watch::Receiver<Phase>, deadline: Instant) -> Option<Phase> {
     let settled = async {
         loop {
             let now = phase.borrow_and_update().clone();
@@ -157,7 +158,7 @@ pub(super) async fn follow(mut phase: watch::Receiver<Phase>) -> Option<Phase> {
             }
         }
     };
-    tokio::time::timeout(LONGEST_WAIT, settled).await.ok()
+    tokio::time::timeout_at(deadline, settled).await.ok()
 }
 
 /// The duty to bring a flight to its end. Dropped without one, the flight is abandoned, and its followers elect a new leader.

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::body::{BoxError, Boxed, PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::control::PageControl;
-use super::flight::{Flights, Join, Lead, Phase, follow};
+use super::flight::{Flights, Join, LONGEST_WAIT, Lead, Phase, follow};
 use super::freshness::Exchange;
 use super::key::address_of;
 use super::layer::Page;
@@ -40,8 +41,6 @@ pub(super) struct Call<S, B> {
     pub(super) inner: S,
     pub(super) request: Request<B>,
     pub(super) base: Box<[u8]>,
-    /// The query that the handler must see, where the policy's rule has changed it.
-    pub(super) query: Option<Option<String>>,
     pub(super) credentials: bool,
     pub(super) head_only: bool,
     pub(super) no_store: bool,
@@ -90,8 +89,9 @@ where
     let marks = call.marks();
     let mut waited = None;
     let mut rounds = 0;
+    let mut deadline = None;
     let lead = loop {
-        match call.round(&mut missed, &marks, rounds).await {
+        match call.round(&mut missed, &marks, rounds, &mut deadline).await {
             Round::Answered(response) => return Ok(response),
             Round::Lead(lead) => {
                 // Others count on it from here on: it outlives its client.
@@ -152,7 +152,13 @@ impl<S, B> Call<S, B> {
     }
 
     /// Joins the flight for this page once.
-    async fn round<R>(&mut self, missed: &mut Missed, marks: &[Mark], rounds: usize) -> Round<R> {
+    async fn round<R>(
+        &mut self,
+        missed: &mut Missed,
+        marks: &[Mark],
+        rounds: usize,
+        deadline: &mut Option<Instant>,
+    ) -> Round<R> {
         let shared = self.page.cache.shared.clone();
         let now = shared.clock.now();
         if rounds >= ROUNDS {
@@ -181,7 +187,12 @@ impl<S, B> Call<S, B> {
         match join {
             Join::Crowded => Round::Alone(Some(NotStored::Crowded)),
             Join::Lead(lead) => self.check_again(lead, missed).await,
-            Join::Follow(_, phase) => match follow(phase).await {
+            Join::Follow(_, phase) => match follow(
+                phase,
+                *deadline.get_or_insert_with(|| Instant::now() + LONGEST_WAIT),
+            )
+            .await
+            {
                 None => Round::Alone(Some(NotStored::Waited)),
                 Some(Phase::Refused(why)) => Round::Alone(Some(why)),
                 Some(Phase::Open | Phase::Abandoned) => Round::Again,
@@ -284,9 +295,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let page = self.page.clone();
         let shared = &page.cache.shared;
         withhold(&page, &mut self.request);
-        if let Some(query) = &self.query {
-            canonicalise(&mut self.request, query.as_deref());
-        }
+        canonicalise(&mut self.request, &page.policy.query);
         let traced = trace(&mut self.request);
         let fill = Fill {
             route: page
@@ -429,7 +438,8 @@ impl Fill {
         let marks: Arc<[Mark]> = marks.into();
         parts.extensions.insert(Inherited(marks.clone()));
 
-        let client = respond::complete_fields(&mut parts.headers, policy, exchange.wall);
+        let client =
+            respond::complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
         let head = || {
             StoredPage::new(
                 parts.status,

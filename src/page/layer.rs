@@ -73,6 +73,30 @@ impl CacheLayer {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn policy(&self) -> &Policy {
+        &self.page.policy
+    }
+
+    #[cfg(test)]
+    pub(super) fn key_at(
+        &self,
+        head: &RequestHead<'_>,
+        seen: &super::screen::Seen<'_>,
+        depth: u8,
+    ) -> Result<KeyBuf, Bypass> {
+        let mut key = KeyBuf::new();
+        key_of(
+            &mut key,
+            &self.page.prefix,
+            &self.page.policy,
+            head,
+            seen,
+            depth,
+        )?;
+        Ok(key)
+    }
+
     fn set(self, set: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = self.page.policy.clone();
         set(&mut policy);

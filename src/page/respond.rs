@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, DATE, EXPIRES, VARY};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::PageBody;
 use super::layer::Page;
@@ -182,12 +182,13 @@ fn status_of(cache: &Cache, reason: Reason, shown: Shown) -> HeaderValue {
 
 /// Completes the fields of a page that is stored, as everyone gets them from now on.
 ///
-/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that the key depends on are in `Vary`. And a client that is
+/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that select it are in `Vary`. And a client that is
 /// told nothing is told to ask each time, since its copy cannot be purged, or to keep it as long as the policy allows; that is returned, since
 /// hits say it anew.
 pub(super) fn complete_fields(
     headers: &mut HeaderMap,
     policy: &Policy,
+    vary: &[HeaderName],
     wall: std::time::SystemTime,
 ) -> Option<ClientTtl> {
     if headers
@@ -199,7 +200,7 @@ pub(super) fn complete_fields(
             headers.insert(DATE, now);
         }
     }
-    for name in policy.key_fields() {
+    for name in policy.key_fields().chain(vary) {
         let named = headers.get_all(VARY).iter().any(|line| {
             line.as_bytes().split(|byte| *byte == b',').any(|member| {
                 member

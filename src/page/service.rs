@@ -16,7 +16,8 @@ use super::future::ResponseFuture;
 use super::key::{KeyBuf, key_of};
 use super::layer::Page;
 use super::lookup::{Lookup, lookup_now};
-use super::request::{RequestHead, replace_query};
+use super::query::QueryRule;
+use super::request::{RequestHead, apply_rule};
 use super::respond;
 use super::screen::screen;
 use super::storable::WITHHELD;
@@ -84,17 +85,10 @@ where
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
         let mut key = KeyBuf::new();
-        let query = match key_of(
-            &mut key,
-            &self.page.prefix,
-            &self.page.policy,
-            &head,
-            &seen,
-            depth,
-        ) {
-            Ok(query) => query,
-            Err(why) => return self.bypass(request, why),
-        };
+        let (prefix, policy) = (&self.page.prefix, &self.page.policy);
+        if let Err(why) = key_of(&mut key, prefix, policy, &head, &seen, depth) {
+            return self.bypass(request, why);
+        }
 
         let now = shared.clock.now();
         let ended = shared.flights.ended();
@@ -132,7 +126,6 @@ where
             no_store,
             shown: shared.status.shown_to(&head),
             base: key.as_bytes().into(),
-            query,
             ended,
             request,
         };
@@ -193,8 +186,11 @@ pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
 }
 
 /// The handler sees the query of the key, so that its page cannot depend on what the key leaves out.
-pub(super) fn canonicalise<B>(request: &mut Request<B>, query: Option<&str>) {
+pub(super) fn canonicalise<B>(request: &mut Request<B>, rule: &QueryRule) {
+    if rule.is_as_sent() {
+        return;
+    }
     let mut extensions = std::mem::take(request.extensions_mut());
-    replace_query(request.uri_mut(), &mut extensions, query);
+    apply_rule(request.uri_mut(), &mut extensions, rule);
     *request.extensions_mut() = extensions;
 }
