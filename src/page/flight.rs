@@ -94,10 +94,10 @@ impl Flights {
         stamp: Stamp,
     ) -> Join {
         let mut shard = cache.flights.shard(key);
-        if let Entry::Occupied(place) = shard.entry(key.into()) {
-            if Arc::ptr_eq(place.get(), outlawed) {
-                place.remove();
-            }
+        if let Entry::Occupied(place) = shard.entry(key.into())
+            && Arc::ptr_eq(place.get(), outlawed)
+        {
+            place.remove();
         }
         drop(shard);
         Self::join(cache, key, stamp)
@@ -220,10 +220,10 @@ impl Lead {
         }
         self.ended = true;
         let mut shard = self.cache.flights.shard(&self.key);
-        if let Entry::Occupied(place) = shard.entry(std::mem::take(&mut self.key)) {
-            if Arc::ptr_eq(place.get(), &self.flight) {
-                place.remove();
-            }
+        if let Entry::Occupied(place) = shard.entry(std::mem::take(&mut self.key))
+            && Arc::ptr_eq(place.get(), &self.flight)
+        {
+            place.remove();
         }
         self.cache.flights.ended.fetch_add(1, Ordering::Release);
     }

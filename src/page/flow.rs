@@ -137,15 +137,15 @@ impl<S, B> Call<S, B> {
         let shared = &self.page.cache.shared;
         let mut marks = vec![shared.namespace_mark, shared.key_mark(&self.base)];
         let head = RequestHead::of(&self.request);
-        if let Ok(seen) = screen(&head, false, &[]) {
-            if let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen) {
-                marks.extend(page_marks(
-                    &shared.space,
-                    host.as_bytes(),
-                    &path,
-                    query.as_deref(),
-                ));
-            }
+        if let Ok(seen) = screen(&head, false, &[])
+            && let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen)
+        {
+            marks.extend(page_marks(
+                &shared.space,
+                host.as_bytes(),
+                &path,
+                query.as_deref(),
+            ));
         }
         marks.extend_from_slice(&self.page.policy.tags);
         marks

@@ -219,13 +219,13 @@ impl CacheLayer {
         if bytes == 0 {
             return Err(PolicyError::ZeroBody);
         }
-        if let Some(largest) = self.page.cache.store().about().largest {
-            if bytes as u64 > largest {
-                return Err(PolicyError::BodyAboveStore {
-                    asked: bytes,
-                    largest,
-                });
-            }
+        if let Some(largest) = self.page.cache.store().about().largest
+            && bytes as u64 > largest
+        {
+            return Err(PolicyError::BodyAboveStore {
+                asked: bytes,
+                largest,
+            });
         }
         Ok(self.set(|policy| policy.max_body = bytes))
     }

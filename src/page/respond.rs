@@ -195,10 +195,9 @@ pub(super) fn complete_fields(
         .get(DATE)
         .and_then(|value| date::parse(value, wall))
         .is_none()
+        && let Some(now) = date::format(wall)
     {
-        if let Some(now) = date::format(wall) {
-            headers.insert(DATE, now);
-        }
+        headers.insert(DATE, now);
     }
     for name in policy.key_fields().chain(vary) {
         let named = headers.get_all(VARY).iter().any(|line| {
