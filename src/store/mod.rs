@@ -13,6 +13,7 @@
 
 pub mod conformance;
 mod error;
+#[cfg(feature = "memory")]
 mod fence;
 #[cfg(feature = "memory")]
 mod memory;
