@@ -5,6 +5,7 @@ mod builder;
 mod tags;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::background::Background;
@@ -180,7 +181,18 @@ impl Cache {
 
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
         let shared = &self.shared;
-        let stamp = shared.store.purge(&purge, shared.clock.now()).await?;
+        let now = shared.clock.now();
+        let stamp = match shared.store.purge_now(&purge, now) {
+            Poll::Ready(answer) => answer?,
+            Poll::Pending => {
+                let call = shared.store.purge(&purge, now);
+                let waited = tokio::time::timeout(shared.store_timeout, call).await;
+                waited.map_err(|elapsed| {
+                    shared.counters.store_error();
+                    PurgeError::Undelivered(StoreError::new("purge", elapsed))
+                })??
+            }
+        };
         Ok(Purged { stamp })
     }
 }
@@ -196,11 +208,7 @@ impl std::fmt::Debug for Cache {
 
 /// Calls of the store: without waiting where it can answer at once, else within the time that a page may lose to it.
 impl Shared {
-    pub(crate) fn get_now(
-        &self,
-        key: Key<'_>,
-        now: Now,
-    ) -> std::task::Poll<Result<Found, StoreError>> {
+    pub(crate) fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
         self.store.get_now(key, now)
     }
 
@@ -208,8 +216,8 @@ impl Shared {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             match self.store.get_now(*key, now) {
-                std::task::Poll::Ready(answer) => found.push(self.noted(answer)?),
-                std::task::Poll::Pending => {
+                Poll::Ready(answer) => found.push(self.noted(answer)?),
+                Poll::Pending => {
                     return self.within("read", self.store.get(keys, now)).await;
                 }
             }
@@ -224,8 +232,8 @@ impl Shared {
         now: Now,
     ) -> Result<crate::store::Done, StoreError> {
         match self.store.apply_now(key, &op, now) {
-            std::task::Poll::Ready(answer) => self.noted(answer),
-            std::task::Poll::Pending => {
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => {
                 let ops = [(key, op)];
                 let done = self.within("write", self.store.apply(&ops, now)).await?;
                 done.first()
@@ -237,8 +245,8 @@ impl Shared {
 
     pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
         match self.store.admits_now(stamp, marks) {
-            std::task::Poll::Ready(answer) => self.noted(answer),
-            std::task::Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
         }
     }
 

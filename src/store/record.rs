@@ -165,6 +165,7 @@ pub struct Record {
     /// What it is.
     pub kind: Kind,
     /// How far the fence had come when this record was last found valid (see `MemoryStore`).
+    #[cfg_attr(not(feature = "memory"), expect(dead_code))]
     pub(super) checked: AtomicU64,
 }
 
