@@ -103,6 +103,14 @@ impl Flights {
         Self::join(cache, key, stamp)
     }
 
+    /// How many flights can be joined.
+    pub(super) fn under_way(&self) -> usize {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
+    }
+
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, HashMap<Box<[u8]>, Arc<Flight>, RandomState>> {
         let hash = self.hasher.hash_one(key);
         self.shards[(hash % SHARDS as u64) as usize]
@@ -123,7 +131,9 @@ impl Default for Flights {
 
 impl fmt::Debug for Flights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").finish_non_exhaustive()
+        f.debug_struct("Flights")
+            .field("under_way", &self.under_way())
+            .finish_non_exhaustive()
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) fn hit<B>(
         headers.insert(X_CACHE, HeaderValue::from_static("HIT"));
     }
     let body = if head_only {
-        PageBody::empty()
+        PageBody::omitted()
     } else {
         PageBody::stored(record.body.clone(), stored.trailers().cloned())
     };
