@@ -24,7 +24,7 @@ use super::respond::{self, Inherited, Shown};
 use super::screen::screen;
 use super::service::{canonicalise, trace, withhold};
 use super::share::SharedPage;
-use super::storable::{Asked, Plan, storable};
+use super::storable::{Asked, Plan, is_plain_path, storable};
 use super::stored::StoredPage;
 use super::variants::variant_key;
 use crate::cache::{CacheTags, page_marks};
@@ -310,6 +310,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             credentials: self.credentials && !page.policy.shared,
             traced,
             marks,
+            plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: shared.clock.now(),
         };
 
@@ -350,6 +351,7 @@ struct Fill {
     selecting: http::HeaderMap,
     asked: crate::clock::Now,
     route: Option<String>,
+    plain_path: bool,
 }
 
 /// A response that will be stored.
@@ -369,6 +371,7 @@ impl Fill {
             wall: shared.clock.wall(),
         };
         let asked = Asked {
+            plain_path: self.plain_path,
             credentials: self.credentials,
             identity_read: self.traced.trace.has_read_identity(),
             default_ttl: shared.default_ttl,
