@@ -96,7 +96,7 @@ impl Store for MemoryStore {
     }
 
     fn admits_now(&self, stamp: Stamp, marks: &[Mark]) -> Poll<Result<bool, StoreError>> {
-        Poll::Ready(Ok(self.shared.fence().admits(stamp, marks)))
+        Poll::Ready(Ok(self.shared.fence().admits_fill(stamp, marks)))
     }
 
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
@@ -111,7 +111,7 @@ impl Store for MemoryStore {
     }
 
     async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
-        Ok(self.shared.fence().admits(stamp, marks))
+        Ok(self.shared.fence().admits_fill(stamp, marks))
     }
 
     async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
