@@ -139,6 +139,8 @@ impl<S, B> Call<S, B> {
         let head = RequestHead::of(&self.request);
         if let Ok(seen) = screen(&head, false, &[]) {
             if let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen) {
+                // Whoever fills the page, its address is that of its key.
+                let query = self.query.clone().unwrap_or(query);
                 marks.extend(page_marks(
                     &shared.space,
                     host.as_bytes(),
