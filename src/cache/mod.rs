@@ -130,7 +130,8 @@ impl Cache {
     /// Frees a page with all its variants and queries.
     ///
     /// `address` is a path as clients send it (`/menu/soups`: on every host), or an address with host (`//shop.example/menu`,
-    /// `https://shop.example/menu`: there alone). With a query, only that query is freed: `/menu?page=2`. Schemes are not told apart.
+    /// `https://shop.example/menu`: there alone). With a query, only that query is freed: `/menu?page=2`, without
+    /// what the layer's [`QueryRule`](crate::QueryRule) drops and in its order. Schemes are not told apart.
     ///
     /// # Errors
     ///

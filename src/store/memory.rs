@@ -92,7 +92,7 @@ impl Store for MemoryStore {
     }
 
     fn admits_now(&self, stamp: Stamp, marks: &[Mark]) -> Poll<Result<bool, StoreError>> {
-        Poll::Ready(Ok(self.shared.fence().admits(stamp, marks)))
+        Poll::Ready(Ok(self.shared.fence().admits_fill(stamp, marks)))
     }
 
     fn purge_now(&self, purge: &Purge, now: Now) -> Poll<Result<Stamp, PurgeError>> {
@@ -111,7 +111,7 @@ impl Store for MemoryStore {
     }
 
     async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
-        Ok(self.shared.fence().admits(stamp, marks))
+        Ok(self.shared.fence().admits_fill(stamp, marks))
     }
 
     async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {

@@ -270,7 +270,7 @@ pub trait Store: Send + Sync + 'static {
     /// Carries out all changes in one round trip, each atomic for its key; one answer per change, in their order.
     async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError>;
 
-    /// Would a record with this stamp and these marks still be valid?
+    /// May a fill with this stamp and these marks still be stored, or given to those who wait for it?
     async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError>;
 
     /// Outlaws what `purge` names. `Ok` means that every reader of this store sees it.
