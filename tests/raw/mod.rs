@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 /// Longer than anything here takes; only what never happens takes longer.
@@ -45,6 +45,18 @@ pub(crate) enum Chunk {
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = within("the server accepts", TcpStream::connect(address)).await;
+        Self {
+            stream: BufReader::new(stream.expect("the server accepts")),
+        }
+    }
+
+    /// Opens a connection over which the kernel takes little before this side reads.
+    pub(crate) async fn open_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("there is a socket");
+        socket
+            .set_recv_buffer_size(16 << 10)
+            .expect("its buffer can be small");
+        let stream = within("the server accepts", socket.connect(address)).await;
         Self {
             stream: BufReader::new(stream.expect("the server accepts")),
         }
@@ -122,19 +134,60 @@ impl Connection {
     }
 
     pub(crate) async fn chunk(&mut self) -> Chunk {
-        let Some(line) = self.line().await else {
-            return Chunk::Cut;
+        let length = match self.chunk_length().await {
+            None => return Chunk::Cut,
+            Some(0) => return Chunk::End(self.fields().await),
+            Some(length) => length,
         };
-        let length = usize::from_str_radix(&line, 16);
-        let length = length.unwrap_or_else(|_| panic!("not a chunk's length: {line:?}"));
-        if length == 0 {
-            return Chunk::End(self.fields().await);
+        match self.exactly(length).await {
+            Some(data) if self.chunk_end().await => Chunk::Data(data),
+            _ => Chunk::Cut,
         }
-        let Some(mut data) = self.exactly(length + 2).await else {
-            return Chunk::Cut;
-        };
-        assert_eq!(data.split_off(length), b"\r\n", "a chunk ends with CRLF");
-        Chunk::Data(data)
+    }
+
+    /// Hands the body that `head` announces to `take`, piece by piece as it comes, through one small buffer; `false` if it ends early.
+    pub(crate) async fn stream(&mut self, head: &Head, mut take: impl FnMut(&[u8])) -> bool {
+        if !head.is_chunked() {
+            let length = head.length().expect("the body has chunks or a length");
+            return self.pass(length, &mut take).await;
+        }
+        loop {
+            match self.chunk_length().await {
+                None => return false,
+                Some(0) => return self.fields().await.is_empty(),
+                Some(length) => {
+                    if !(self.pass(length, &mut take).await && self.chunk_end().await) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn pass(&mut self, mut length: usize, take: &mut impl FnMut(&[u8])) -> bool {
+        while length > 0 {
+            let read = within("the body comes", self.stream.fill_buf()).await;
+            let Ok(piece) = read else { return false };
+            if piece.is_empty() {
+                return false;
+            }
+            let piece = &piece[..piece.len().min(length)];
+            take(piece);
+            let taken = piece.len();
+            length -= taken;
+            self.stream.consume(taken);
+        }
+        true
+    }
+
+    async fn chunk_length(&mut self) -> Option<usize> {
+        let line = self.line().await?;
+        let length = usize::from_str_radix(&line, 16);
+        Some(length.unwrap_or_else(|_| panic!("not a chunk's length: {line:?}")))
+    }
+
+    async fn chunk_end(&mut self) -> bool {
+        self.line().await.is_some_and(|line| line.is_empty())
     }
 
     /// Everything until the server closes; a reset is an end, too.
