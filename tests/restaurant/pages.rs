@@ -157,3 +157,35 @@ async fn an_error_is_not_stored() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_client_can_neither_force_the_handler_to_run_nor_ask_what_is_stored() {
+    let (server, client) = (Server::start(&[]).await, Client::new());
+    let fields = [
+        ("cache-control", "no-cache"),
+        ("cache-control", "max-age=0"),
+        ("cache-control", "min-fresh=99999999"),
+        ("cache-control", "only-if-cached"),
+        ("pragma", "no-cache"),
+    ];
+    for (query, (name, value)) in fields.into_iter().enumerate() {
+        let path = format!("/dashboard?{query}");
+        let ask = || client.ask(Method::GET, &server, &path).header(name, value);
+        send(ask()).await.assert_stored_after("uri-miss");
+        send(ask()).await.assert_hit();
+    }
+    // A page that is stored may answer whoever wants nothing stored; and fills nothing otherwise.
+    let ask = |path| {
+        client
+            .ask(Method::GET, &server, path)
+            .header("cache-control", "no-store")
+    };
+    send(ask("/dashboard?0")).await.assert_hit();
+    for _ in 0..2 {
+        let made = send(ask("/popular")).await;
+        assert!(
+            !made.cache().is_hit() && made.cache().get("stored").is_none(),
+            "{made:?}"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
 
 #[tokio::test]
 async fn two_processes_may_start_on_one_new_file_at_once() {
-    let dir = Scratch::new("two-processes");
+    let dir = Scratch::new();
     let db = dir.file("shared.db");
     let flags = ["--db", &db];
     let (one, other) = tokio::join!(Server::start(&flags), Server::start(&flags));
@@ -39,7 +39,7 @@ async fn two_processes_may_start_on_one_new_file_at_once() {
 
 #[tokio::test]
 async fn an_existing_file_is_kept_across_a_restart() {
-    let (dir, client) = (Scratch::new("restart"), Client::new());
+    let (dir, client) = (Scratch::new(), Client::new());
     let db = dir.file("kept.db");
     let mut first = Server::start(&["--db", &db]).await;
     client
@@ -73,18 +73,16 @@ async fn an_existing_file_is_kept_across_a_restart() {
 #[tokio::test]
 async fn a_signal_ends_it_and_removes_the_temporary_database() {
     for signal in ["TERM", "INT"] {
-        let dir = Scratch::new(signal);
-        let mut start = command(&[]);
-        start.env("TMPDIR", dir.path());
-        let mut server = Server::spawn(start).await;
+        let mut server = Server::start(&[]).await;
         Client::new()
             .get(&server, "/menu")
             .await
             .assert_stored_after("uri-miss");
+        let files = server.temporary.path().to_owned();
         // A connection that stays open and silent does not hold it up.
         let silent = Connection::open(server.address).await;
         let left = || {
-            std::fs::read_dir(dir.path())
+            std::fs::read_dir(&files)
                 .expect("the directory is there")
                 .count()
         };
@@ -153,7 +151,7 @@ fn what_it_cannot_do_is_refused_readably() {
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_alone() {
-    let dir = Scratch::new("no-database");
+    let dir = Scratch::new();
     let path = dir.file("notes.txt");
     let notes = "not a database, but dear to its owner\n".repeat(100);
     std::fs::write(&path, &notes).expect("it can be written");

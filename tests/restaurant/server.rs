@@ -5,7 +5,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -13,6 +16,8 @@ use crate::raw::within;
 
 /// A running restaurant; killed when dropped.
 pub(crate) struct Server {
+    /// Where it puts its temporary files.
+    pub(crate) temporary: Scratch,
     process: Child,
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<String>>,
@@ -20,18 +25,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(flags: &[&str]) -> Self {
-        Self::spawn(command(flags)).await
-    }
-
     /// Starts it, and waits until it listens.
-    pub(crate) async fn spawn(command: Command) -> Self {
-        Self::begin(command).await.unwrap_or_else(|(status, log)| {
-            panic!("the restaurant ended with {status} before it listened:\n{log}")
-        })
+    pub(crate) async fn start(flags: &[&str]) -> Self {
+        Self::begin(command(flags))
+            .await
+            .unwrap_or_else(|(status, log)| {
+                panic!("the restaurant ended with {status} before it listened:\n{log}")
+            })
     }
 
     async fn begin(mut command: Command) -> Result<Self, (ExitStatus, String)> {
+        let temporary = Scratch::new();
+        command.env("TMPDIR", temporary.path());
         let mut process = command.spawn().expect("the restaurant starts");
         let errors = process.stderr.take().expect("standard error is piped");
         let log = Arc::new(Mutex::new(String::new()));
@@ -45,6 +50,7 @@ impl Server {
         });
         let mut output = BufReader::new(process.stdout.take().expect("standard output is piped"));
         let mut server = Self {
+            temporary,
             process,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
@@ -191,9 +197,10 @@ const FEATURES: &str = match (cfg!(feature = "redis"), cfg!(feature = "tracing")
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(crate) fn new(name: &str) -> Self {
-        // Names differ within a run, and process ids between runs.
-        let name = format!("larder-{name}-{}", std::process::id());
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("larder-{}-{nth}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("the directory is new");
         Self(path)
