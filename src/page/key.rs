@@ -105,8 +105,8 @@ enum Part {
     NoInnerQuery,
     ForwardingName,
     ForwardingValue,
-    AbsentPart,
-    PresentPart,
+    Absent,
+    Present,
     Depth,
 }
 
@@ -152,8 +152,8 @@ pub(super) fn key_of(
     }
     for part in &policy.parts {
         match part.value(head) {
-            None => key.flag(Part::AbsentPart),
-            Some(value) => key.part(Part::PresentPart, &value),
+            None => key.flag(Part::Absent),
+            Some(value) => key.part(Part::Present, &value),
         }
     }
 

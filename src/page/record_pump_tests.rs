@@ -239,7 +239,9 @@ async fn a_body_that_the_leader_holds_when_the_background_comes_is_handed_over()
     let leader = waited.await.unwrap();
     gate.open();
     // Nobody polls for the leader: the page is finished by the one that waited.
-    scene.cache.background().idle().await;
+    let idle = scene.cache.background().idle();
+    let in_time = tokio::time::timeout(Duration::from_secs(60), idle).await;
+    assert!(in_time.is_ok(), "the background waits for ever");
     assert_eq!(scene.stored(), stored_as("soup"));
     assert_eq!(rest(leader).await, whole("up"));
     place.lock().unwrap().take();

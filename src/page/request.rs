@@ -64,10 +64,10 @@ fn apply_rule_to_original(_: &mut Extensions, _: &QueryRule) {}
 
 fn apply_rule_to(uri: &mut Uri, rule: &QueryRule) {
     let query = rule.apply(uri.query());
-    if query.as_deref() != uri.query() {
-        if let Some(applied) = with_query(uri, query.as_deref()) {
-            *uri = applied;
-        }
+    if query.as_deref() != uri.query()
+        && let Some(applied) = with_query(uri, query.as_deref())
+    {
+        *uri = applied;
     }
 }
 
