@@ -5,6 +5,7 @@ mod builder;
 mod tags;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::background::Background;
@@ -67,7 +68,6 @@ pub(crate) struct Shared {
 
 /// What a purge that reached every reader of the store has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a purge that was refused is an error to look at"]
 pub struct Purged {
     stamp: Stamp,
 }
@@ -130,7 +130,8 @@ impl Cache {
     /// Frees a page with all its variants and queries.
     ///
     /// `address` is a path as clients send it (`/menu/soups`: on every host), or an address with host (`//shop.example/menu`,
-    /// `https://shop.example/menu`: there alone). With a query, only that query is freed: `/menu?page=2`. Schemes are not told apart.
+    /// `https://shop.example/menu`: there alone). With a query, only that query is freed: `/menu?page=2`, without
+    /// what the layer's [`QueryRule`](crate::QueryRule) drops and in its order. Schemes are not told apart.
     ///
     /// # Errors
     ///
@@ -149,11 +150,9 @@ impl Cache {
     ///
     /// When the store did not take the purge.
     pub async fn purge_key(&self, key: &PageKey) -> Result<Purged, PurgeError> {
-        self.purge(Purge::Key {
-            key: key.as_bytes().into(),
-            mark: self.shared.key_mark(key.as_bytes()),
-        })
-        .await
+        // By its mark, not by its key: the variants stand under keys of their own.
+        self.purge(Purge::Marks(vec![self.shared.key_mark(key.as_bytes())]))
+            .await
     }
 
     /// Frees everything of this cache's namespace and version, and nothing else in the store.
@@ -183,7 +182,18 @@ impl Cache {
 
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
         let shared = &self.shared;
-        let stamp = shared.store.purge(&purge, shared.clock.now()).await?;
+        let now = shared.clock.now();
+        let stamp = match shared.store.purge_now(&purge, now) {
+            Poll::Ready(answer) => answer?,
+            Poll::Pending => {
+                let call = shared.store.purge(&purge, now);
+                let waited = tokio::time::timeout(shared.store_timeout, call).await;
+                waited.map_err(|elapsed| {
+                    shared.counters.store_error();
+                    PurgeError::Undelivered(StoreError::new("purge", elapsed))
+                })??
+            }
+        };
         Ok(Purged { stamp })
     }
 }
@@ -199,11 +209,7 @@ impl std::fmt::Debug for Cache {
 
 /// Calls of the store: without waiting where it can answer at once, else within the time that a page may lose to it.
 impl Shared {
-    pub(crate) fn get_now(
-        &self,
-        key: Key<'_>,
-        now: Now,
-    ) -> std::task::Poll<Result<Found, StoreError>> {
+    pub(crate) fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
         self.store.get_now(key, now)
     }
 
@@ -211,8 +217,8 @@ impl Shared {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             match self.store.get_now(*key, now) {
-                std::task::Poll::Ready(answer) => found.push(self.noted(answer)?),
-                std::task::Poll::Pending => {
+                Poll::Ready(answer) => found.push(self.noted(answer)?),
+                Poll::Pending => {
                     return self.within("read", self.store.get(keys, now)).await;
                 }
             }
@@ -227,8 +233,8 @@ impl Shared {
         now: Now,
     ) -> Result<crate::store::Done, StoreError> {
         match self.store.apply_now(key, &op, now) {
-            std::task::Poll::Ready(answer) => self.noted(answer),
-            std::task::Poll::Pending => {
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => {
                 let ops = [(key, op)];
                 let done = self.within("write", self.store.apply(&ops, now)).await?;
                 done.first()
@@ -240,8 +246,8 @@ impl Shared {
 
     pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
         match self.store.admits_now(stamp, marks) {
-            std::task::Poll::Ready(answer) => self.noted(answer),
-            std::task::Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
         }
     }
 

@@ -37,6 +37,7 @@ pin_project! {
     enum Kind<B> {
         Passed { #[pin] body: B },
         Stored { data: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
+        Omitted,
         Recorded { reader: Reader },
     }
 }
@@ -57,8 +58,11 @@ impl<B> PageBody<B> {
         }
     }
 
-    pub(super) fn empty() -> Self {
-        Self::stored(Bytes::new(), None)
+    /// What is not sent in answer to HEAD.
+    pub(super) fn omitted() -> Self {
+        Self {
+            kind: Kind::Omitted,
+        }
     }
 
     pub(super) fn recorded(reader: Reader) -> Self {
@@ -91,6 +95,7 @@ where
                 };
                 Poll::Ready(frame.map(Ok))
             }
+            KindProjection::Omitted => Poll::Ready(None),
             KindProjection::Recorded { reader } => reader.poll_frame(cx),
         }
     }
@@ -99,6 +104,7 @@ where
         match &self.kind {
             Kind::Passed { body } => body.is_end_stream(),
             Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
+            Kind::Omitted => true,
             Kind::Recorded { reader } => reader.is_end_stream(),
         }
     }
@@ -113,6 +119,8 @@ where
             Kind::Stored { data, .. } => {
                 SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
             }
+            // A length of zero would be written into the head, where that of the GET is not known (RFC 9110 §8.6).
+            Kind::Omitted => SizeHint::new(),
             Kind::Recorded { reader } => reader.size_hint(),
         }
     }
@@ -123,6 +131,7 @@ impl<B> fmt::Debug for PageBody<B> {
         f.write_str(match self.kind {
             Kind::Passed { .. } => "PageBody::Passed",
             Kind::Stored { .. } => "PageBody::Stored",
+            Kind::Omitted => "PageBody::Omitted",
             Kind::Recorded { .. } => "PageBody::Recorded",
         })
     }

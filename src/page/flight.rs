@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::share::SharedPage;
 use crate::monitor::NotStored;
@@ -18,7 +19,7 @@ use crate::store::Stamp;
 /// The most that wait for one flight.
 const MOST_FOLLOWERS: usize = 1_024;
 
-/// The longest that one waits.
+/// The longest that one request waits, for all flights that it follows.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a recording may stand still before those who wait drive it themselves.
@@ -93,13 +94,21 @@ impl Flights {
         stamp: Stamp,
     ) -> Join {
         let mut shard = cache.flights.shard(key);
-        if let Entry::Occupied(place) = shard.entry(key.into()) {
-            if Arc::ptr_eq(place.get(), outlawed) {
-                place.remove();
-            }
+        if let Entry::Occupied(place) = shard.entry(key.into())
+            && Arc::ptr_eq(place.get(), outlawed)
+        {
+            place.remove();
         }
         drop(shard);
         Self::join(cache, key, stamp)
+    }
+
+    /// How many flights can be joined.
+    pub(super) fn under_way(&self) -> usize {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, HashMap<Box<[u8]>, Arc<Flight>, RandomState>> {
@@ -122,7 +131,9 @@ impl Default for Flights {
 
 impl fmt::Debug for Flights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").finish_non_exhaustive()
+        f.debug_struct("Flights")
+            .field("under_way", &self.under_way())
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,7 +147,7 @@ impl Flight {
 }
 
 /// Waits until the flight can be taken from, or has come to nothing; `None` when that took too long.
-pub(super) async fn follow(mut phase: watch::Receiver<Phase>) -> Option<Phase> {
+pub(super) async fn follow(mut phase: watch::Receiver<Phase>, deadline: Instant) -> Option<Phase> {
     let settled = async {
         loop {
             let now = phase.borrow_and_update().clone();
@@ -157,7 +168,7 @@ pub(super) async fn follow(mut phase: watch::Receiver<Phase>) -> Option<Phase> {
             }
         }
     };
-    tokio::time::timeout(LONGEST_WAIT, settled).await.ok()
+    tokio::time::timeout_at(deadline, settled).await.ok()
 }
 
 /// The duty to bring a flight to its end. Dropped without one, the flight is abandoned, and its followers elect a new leader.
@@ -219,10 +230,10 @@ impl Lead {
         }
         self.ended = true;
         let mut shard = self.cache.flights.shard(&self.key);
-        if let Entry::Occupied(place) = shard.entry(std::mem::take(&mut self.key)) {
-            if Arc::ptr_eq(place.get(), &self.flight) {
-                place.remove();
-            }
+        if let Entry::Occupied(place) = shard.entry(std::mem::take(&mut self.key))
+            && Arc::ptr_eq(place.get(), &self.flight)
+        {
+            place.remove();
         }
         self.cache.flights.ended.fetch_add(1, Ordering::Release);
     }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::body::{BoxError, Boxed, PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::control::PageControl;
-use super::flight::{Flights, Join, Lead, Phase, follow};
+use super::flight::{Flights, Join, LONGEST_WAIT, Lead, Phase, follow};
 use super::freshness::Exchange;
 use super::key::address_of;
 use super::layer::Page;
@@ -23,7 +24,7 @@ use super::respond::{self, Inherited, Shown};
 use super::screen::screen;
 use super::service::{canonicalise, trace, withhold};
 use super::share::SharedPage;
-use super::storable::{Asked, Plan, storable};
+use super::storable::{Asked, Plan, is_plain_path, storable};
 use super::stored::StoredPage;
 use super::variants::variant_key;
 use crate::cache::{CacheTags, page_marks};
@@ -88,8 +89,9 @@ where
     let marks = call.marks();
     let mut waited = None;
     let mut rounds = 0;
+    let mut deadline = None;
     let lead = loop {
-        match call.round(&mut missed, &marks, rounds).await {
+        match call.round(&mut missed, &marks, rounds, &mut deadline).await {
             Round::Answered(response) => return Ok(response),
             Round::Lead(lead) => {
                 // Others count on it from here on: it outlives its client.
@@ -135,22 +137,28 @@ impl<S, B> Call<S, B> {
         let shared = &self.page.cache.shared;
         let mut marks = vec![shared.namespace_mark, shared.key_mark(&self.base)];
         let head = RequestHead::of(&self.request);
-        if let Ok(seen) = screen(&head, false, &[]) {
-            if let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen) {
-                marks.extend(page_marks(
-                    &shared.space,
-                    host.as_bytes(),
-                    &path,
-                    query.as_deref(),
-                ));
-            }
+        if let Ok(seen) = screen(&head, false, &[])
+            && let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen)
+        {
+            marks.extend(page_marks(
+                &shared.space,
+                host.as_bytes(),
+                &path,
+                query.as_deref(),
+            ));
         }
         marks.extend_from_slice(&self.page.policy.tags);
         marks
     }
 
     /// Joins the flight for this page once.
-    async fn round<R>(&mut self, missed: &mut Missed, marks: &[Mark], rounds: usize) -> Round<R> {
+    async fn round<R>(
+        &mut self,
+        missed: &mut Missed,
+        marks: &[Mark],
+        rounds: usize,
+        deadline: &mut Option<Instant>,
+    ) -> Round<R> {
         let shared = self.page.cache.shared.clone();
         let now = shared.clock.now();
         if rounds >= ROUNDS {
@@ -179,7 +187,12 @@ impl<S, B> Call<S, B> {
         match join {
             Join::Crowded => Round::Alone(Some(NotStored::Crowded)),
             Join::Lead(lead) => self.check_again(lead, missed).await,
-            Join::Follow(_, phase) => match follow(phase).await {
+            Join::Follow(_, phase) => match follow(
+                phase,
+                *deadline.get_or_insert_with(|| Instant::now() + LONGEST_WAIT),
+            )
+            .await
+            {
                 None => Round::Alone(Some(NotStored::Waited)),
                 Some(Phase::Refused(why)) => Round::Alone(Some(why)),
                 Some(Phase::Open | Phase::Abandoned) => Round::Again,
@@ -297,6 +310,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             credentials: self.credentials && !page.policy.shared,
             traced,
             marks,
+            plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: shared.clock.now(),
         };
 
@@ -337,6 +351,7 @@ struct Fill {
     selecting: http::HeaderMap,
     asked: crate::clock::Now,
     route: Option<String>,
+    plain_path: bool,
 }
 
 /// A response that will be stored.
@@ -356,6 +371,7 @@ impl Fill {
             wall: shared.clock.wall(),
         };
         let asked = Asked {
+            plain_path: self.plain_path,
             credentials: self.credentials,
             identity_read: self.traced.trace.has_read_identity(),
             default_ttl: shared.default_ttl,
@@ -425,7 +441,8 @@ impl Fill {
         let marks: Arc<[Mark]> = marks.into();
         parts.extensions.insert(Inherited(marks.clone()));
 
-        let client = respond::complete_fields(&mut parts.headers, policy, exchange.wall);
+        let client =
+            respond::complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
         let head = || {
             StoredPage::new(
                 parts.status,

@@ -46,7 +46,7 @@ pub(super) struct KeyBuf {
 impl KeyBuf {
     const INLINE: usize = 256;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             inline: [0; Self::INLINE],
             len: 0,
@@ -110,15 +110,15 @@ enum Part {
     Depth,
 }
 
-/// Computes the key. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
+/// Writes the key of a request. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
 pub(super) fn key_of(
+    key: &mut KeyBuf,
     prefix: &[u8],
     policy: &Policy,
     head: &RequestHead<'_>,
     seen: &Seen<'_>,
     depth: u8,
-) -> Result<KeyBuf, Bypass> {
-    let mut key = KeyBuf::new();
+) -> Result<(), Bypass> {
     key.push(prefix);
     if depth > 0 {
         key.part(Part::Depth, &[depth]);
@@ -130,7 +130,7 @@ pub(super) fn key_of(
     } else {
         Part::Http
     });
-    push_host(&mut key, authority.host, authority.secure)?;
+    push_host(key, authority.host, authority.secure)?;
     if let Some(hosts) = &policy.hosts {
         let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
         if !hosts.contains(&host) {
@@ -144,11 +144,11 @@ pub(super) fn key_of(
         key.part(Part::Query, query.as_bytes());
     }
     if !std::ptr::eq(target, head.uri) {
-        push_inner(&mut key, policy, target, head.uri);
+        push_inner(key, policy, target, head.uri);
     }
 
     if seen.forwarding && policy.forwarding == Forwarding::Keyed {
-        push_forwarding(&mut key, head)?;
+        push_forwarding(key, head)?;
     }
     for part in &policy.parts {
         match part.value(head) {
@@ -160,7 +160,7 @@ pub(super) fn key_of(
     if key.as_bytes().len() > LONGEST {
         return Err(Bypass::KeyLength);
     }
-    Ok(key)
+    Ok(())
 }
 
 struct Addressed<'a> {

@@ -40,7 +40,7 @@ impl Parts {
             .vary_on_header(HeaderName::from_static("x-header"))
             .vary_on("computed", move |_| computed.clone());
         let seen = screen(&head, false, &[])?;
-        let key = key_of(&layer.prefix(), &layer.policy, &head, &seen, self.depth)?;
+        let key = layer.key_at(&head, &seen, self.depth)?;
         Ok(key.as_bytes().to_vec())
     }
 }

@@ -177,7 +177,7 @@ fn pages_within_pages_have_keys_of_their_own() {
     let head = RequestHead::of(&request);
     let seen = screen(&head, false, &[]).unwrap();
     let at = |depth| {
-        let key = key_of(&layer.prefix(), &layer.policy, &head, &seen, depth).unwrap();
+        let key = layer.key_at(&head, &seen, depth).unwrap();
         (depth.to_string(), PageKey(key.as_bytes().into()))
     };
     assert_distinct(&[at(0), at(1), at(2), at(255)]);
@@ -233,7 +233,7 @@ fn the_address_to_purge_has_the_query_of_the_key() {
     let request = ask("/p?b=2&utm_source=x&a=1", &[("host", "Shop.example:80")]);
     let head = RequestHead::of(&request);
     let seen = screen(&head, false, &[]).unwrap();
-    let (host, path, query) = address_of(&layer.policy, &head, &seen).unwrap();
+    let (host, path, query) = address_of(layer.policy(), &head, &seen).unwrap();
     assert_eq!((&*host, &*path), ("shop.example", "/p"));
     assert_eq!(query.as_deref(), Some("a=1&b=2"));
 }

@@ -62,6 +62,8 @@ mod service;
 mod share;
 mod storable;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod variants;
 
 pub use self::body::PageBody;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, DATE, EXPIRES, VARY};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::PageBody;
 use super::layer::Page;
@@ -82,7 +82,7 @@ pub(super) fn hit<B>(
         headers.insert(X_CACHE, HeaderValue::from_static("HIT"));
     }
     let body = if head_only {
-        PageBody::empty()
+        PageBody::omitted()
     } else {
         PageBody::stored(record.body.clone(), stored.trailers().cloned())
     };
@@ -182,24 +182,24 @@ fn status_of(cache: &Cache, reason: Reason, shown: Shown) -> HeaderValue {
 
 /// Completes the fields of a page that is stored, as everyone gets them from now on.
 ///
-/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that the key depends on are in `Vary`. And a client that is
+/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that select it are in `Vary`. And a client that is
 /// told nothing is told to ask each time, since its copy cannot be purged, or to keep it as long as the policy allows; that is returned, since
 /// hits say it anew.
 pub(super) fn complete_fields(
     headers: &mut HeaderMap,
     policy: &Policy,
+    vary: &[HeaderName],
     wall: std::time::SystemTime,
 ) -> Option<ClientTtl> {
     if headers
         .get(DATE)
         .and_then(|value| date::parse(value, wall))
         .is_none()
+        && let Some(now) = date::format(wall)
     {
-        if let Some(now) = date::format(wall) {
-            headers.insert(DATE, now);
-        }
+        headers.insert(DATE, now);
     }
-    for name in policy.key_fields() {
+    for name in policy.key_fields().chain(vary) {
         let named = headers.get_all(VARY).iter().any(|line| {
             line.as_bytes().split(|byte| *byte == b',').any(|member| {
                 member

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::body::{BoxError, PageBody};
 use super::flow::{self, Call};
 use super::future::ResponseFuture;
-use super::key::key_of;
+use super::key::{KeyBuf, key_of};
 use super::layer::Page;
 use super::lookup::{Lookup, lookup_now};
 use super::query::QueryRule;
@@ -84,10 +84,11 @@ where
         };
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
-        let key = match key_of(&self.page.prefix, &self.page.policy, &head, &seen, depth) {
-            Ok(key) => key,
-            Err(why) => return self.bypass(request, why),
-        };
+        let mut key = KeyBuf::new();
+        let (prefix, policy) = (&self.page.prefix, &self.page.policy);
+        if let Err(why) = key_of(&mut key, prefix, policy, &head, &seen, depth) {
+            return self.bypass(request, why);
+        }
 
         let now = shared.clock.now();
         let ended = shared.flights.ended();

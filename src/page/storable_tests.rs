@@ -37,7 +37,7 @@ impl Case {
             self.control,
             self.length,
             self.asked,
-            &self.layer.policy,
+            self.layer.policy(),
             &exchange(),
         )
     }
@@ -109,6 +109,7 @@ fn on(ttl: impl Into<Ttl>) -> Case {
         control: PageControl::new(),
         length: None,
         asked: Asked {
+            plain_path: true,
             credentials: false,
             identity_read: false,
             default_ttl: minutes(7),
@@ -283,4 +284,54 @@ fn a_handlers_no_is_final() {
             .under(|layer| layer.ttl_order(TtlOrder::PolicyFirst).shared());
         assert_eq!(first.refusal(), Some(NotStored::Handler));
     }
+}
+
+#[test]
+fn a_path_that_can_be_read_in_two_ways_is_not_stored_for_the_policys_lifetime() {
+    for path in [
+        "/",
+        "/a",
+        "/a/",
+        "/caf%C3%A9",
+        "/a;b",
+        "/a%20b/c.css",
+        "/a..b/.well-known",
+    ] {
+        assert!(is_plain_path(path), "{path}");
+    }
+    let doubtful = [
+        "/account%2Fx.css",
+        "/account%5cx.css",
+        "/account%3Bx.css",
+        "/account%23x.css",
+        "/account%3Fx.css",
+        "/account%00x.css",
+        "/a%2e%2E/b",
+        "/a/./b",
+        "/a/../b",
+        "/a/..",
+        "//a",
+        "/a//b",
+        "/a%",
+        "/a%2",
+        "/a%zz",
+        "/a%+1",
+    ];
+    for path in doubtful {
+        assert!(!is_plain_path(path), "{path}");
+    }
+}
+
+#[test]
+fn a_doubtful_path_takes_a_lifetime_from_the_response_or_the_handler_alone() {
+    let mut bare = page();
+    bare.asked.plain_path = false;
+    assert_eq!(bare.judge().unwrap_err(), NotStored::NoLifetime);
+    let mut said = page().says("max-age=90");
+    said.asked.plain_path = false;
+    assert_eq!(said.judge().unwrap().lifetime, seconds(90));
+    let mut handled = page();
+    handled.asked.plain_path = false;
+    handled.control = PageControl::new().ttl(seconds(9));
+    assert_eq!(handled.judge().unwrap().lifetime, seconds(9));
 }

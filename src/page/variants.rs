@@ -68,7 +68,11 @@ impl Variants {
                     .into_iter()
                     .filter(|plain| newest_selective.is_none_or(|newest| newest < plain.date)),
             )
-            .filter_map(|selection| variant_key(base, &selection.names, request))
+            .filter_map(|selection| {
+                // Only what was filed under this index: what stood before a purge of the key, which removes the index alone, may stand still.
+                let key = variant_key(base, &selection.names, request)?;
+                selection.keeps(xxh3_128(&key)).then_some(key)
+            })
             .collect()
     }
 
@@ -133,6 +137,12 @@ impl Variants {
             .flat_map(|selection| selection.kept.iter().map(|(_, until)| *until))
             .max()
             .unwrap_or(Now::from_millis(0))
+    }
+}
+
+impl Selection {
+    fn keeps(&self, digest: u128) -> bool {
+        self.kept.iter().any(|(kept, _)| *kept == digest)
     }
 }
 

@@ -80,11 +80,7 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     fn about(&self) -> About {
-        About {
-            shared: false,
-            capacity: Some(self.shared.capacity as u64),
-            largest: Some(self.shared.largest as u64),
-        }
+        About::local().bounded(self.shared.capacity as u64, self.shared.largest as u64)
     }
 
     fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
@@ -96,7 +92,11 @@ impl Store for MemoryStore {
     }
 
     fn admits_now(&self, stamp: Stamp, marks: &[Mark]) -> Poll<Result<bool, StoreError>> {
-        Poll::Ready(Ok(self.shared.fence().admits(stamp, marks)))
+        Poll::Ready(Ok(self.shared.fence().admits_fill(stamp, marks)))
+    }
+
+    fn purge_now(&self, purge: &Purge, now: Now) -> Poll<Result<Stamp, PurgeError>> {
+        Poll::Ready(Ok(self.shared.purge(purge, now)))
     }
 
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
@@ -111,7 +111,7 @@ impl Store for MemoryStore {
     }
 
     async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
-        Ok(self.shared.fence().admits(stamp, marks))
+        Ok(self.shared.fence().admits_fill(stamp, marks))
     }
 
     async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
