@@ -251,13 +251,25 @@ impl Recording {
                 return Driven::Stopped;
             }
         };
+        let left = state.left(self.bounds);
         drop(state);
 
         let guard = Panicked(self);
         let polled = body.as_mut().poll_frame(cx);
-        std::mem::forget(guard);
         // Not asked again after its end: a body need not answer twice.
-        let ended = polled.is_ready() && body.is_end_stream();
+        let mut ended = polled.is_ready() && body.is_end_stream();
+        let reached = matches!(&polled, Poll::Ready(Some(Ok(frame)))
+            if !ended && frame.data_ref().is_some_and(|data| left == Some(data.len() as u64)));
+        let mut ahead = None;
+        if reached {
+            // A server stops polling at the length it was told, and may never ask for the end. What comes at once still belongs to the
+            // response: trailers, an error, or more than was promised.
+            if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
+                ended = matches!(frame, Some(Ok(_))) && body.is_end_stream();
+                ahead = Some(frame);
+            }
+        }
+        std::mem::forget(guard);
 
         let mut state = self.lock();
         let Poll::Ready(frame) = polled else {
@@ -269,8 +281,16 @@ impl Recording {
             return Driven::Pending;
         };
         self.moved.store(true, Ordering::Relaxed);
-        let over = !matches!(frame, Some(Ok(_))) || ended;
-        let settled = state.take_in(frame, ended, self.bounds);
+        let mut settled = Settled::Nothing;
+        let mut over = ended;
+        let last = usize::from(ahead.is_some());
+        for (place, frame) in std::iter::once(frame).chain(ahead).enumerate() {
+            over |= !matches!(frame, Some(Ok(_)));
+            settled = settled.or(state.take_in(frame, ended && place == last, self.bounds));
+        }
+        if reached && matches!(state.stage, Stage::Recording) {
+            settled = settled.or(state.end(self.bounds));
+        }
         let over = over || matches!(state.stage, Stage::Complete | Stage::Cut | Stage::Failed(_));
         let abandoned = state.leader_gone && matches!(state.stage, Stage::Passing);
         let done = if over || abandoned {
@@ -350,6 +370,14 @@ impl State {
         Settled::Nothing
     }
 
+    /// What is left of the promised length, if the body counts as complete when it is reached.
+    fn left(&self, bounds: Bounds) -> Option<u64> {
+        let length = bounds
+            .length
+            .filter(|_| !bounds.trailers && matches!(self.stage, Stage::Recording))?;
+        length.checked_sub(self.received)
+    }
+
     /// After more data: still within bounds, or complete?
     fn take_stock(&mut self, ended: bool, bounds: Bounds) -> Settled {
         if let Stage::Recording = self.stage {
@@ -378,9 +406,7 @@ impl State {
                 return settled;
             }
         }
-        // A server stops polling at the length it was told, and may never ask for the end.
-        let reached = bounds.length == Some(self.received) && !bounds.trailers;
-        if ended || (reached && matches!(self.stage, Stage::Recording)) {
+        if ended {
             return self.end(bounds);
         }
         Settled::Nothing
@@ -456,6 +482,14 @@ enum Settled {
 }
 
 impl Settled {
+    /// There is one ending, so at most one of both is more than nothing.
+    fn or(self, next: Self) -> Self {
+        match self {
+            Self::Nothing => next,
+            settled => settled,
+        }
+    }
+
     fn carry_out(self) {
         match self {
             Self::Nothing => {}

@@ -30,7 +30,7 @@ use crate::monitor::{Bypass, Reason};
 /// forwarded readies a clone of its own.
 pub struct CacheService<S> {
     inner: S,
-    page: Arc<Page>,
+    pub(super) page: Arc<Page>,
 }
 
 impl<S> CacheService<S> {

@@ -96,6 +96,13 @@ fn a_policy_that_comes_first_overrides_lifetimes_and_nothing_else() {
         Ok(seconds(9)),
         "no policy for it"
     );
+    let aged = first().status(302).says("max-age=9").with("age", "5");
+    let born = aged.judge().unwrap().times.born;
+    assert_eq!(
+        exchange().answered.since(born),
+        seconds(5),
+        "nothing was overridden"
+    );
     assert_eq!(
         first().status(302).says("max-age=0").refusal(),
         Some(NotStored::Expired)
