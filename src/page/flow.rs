@@ -42,6 +42,7 @@ pub(super) struct Call<S, B> {
     pub(super) base: Box<[u8]>,
     /// The query that the handler must see, where the policy's rule has changed it.
     pub(super) query: Option<Option<String>>,
+    /// Does the handler see who is asking?
     pub(super) credentials: bool,
     pub(super) head_only: bool,
     pub(super) no_store: bool,
@@ -300,7 +301,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             selecting: self.request.headers().clone(),
             page: page.clone(),
             base: self.base,
-            credentials: self.credentials && !page.policy.shared,
+            credentials: self.credentials,
             traced,
             marks,
             asked: shared.clock.now(),

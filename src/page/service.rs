@@ -119,7 +119,7 @@ where
         let call = Call {
             page: self.page.clone(),
             inner: self.inner.clone(),
-            credentials: seen.credentials,
+            credentials: seen.credentials && !self.page.policy.shared,
             head_only,
             no_store,
             shown: shared.status.shown_to(&head),
