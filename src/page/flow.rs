@@ -186,6 +186,8 @@ impl<S, B> Call<S, B> {
             Join::Lead(lead) => self.check_again(lead, missed).await,
             Join::Follow(_, phase) => match follow(phase).await {
                 None => Round::Alone(Some(NotStored::Waited)),
+                // That was for what the leader asked with, which this request does not.
+                Some(Phase::Refused(NotStored::Credentials)) if !self.credentials => Round::Again,
                 Some(Phase::Refused(why)) => Round::Alone(Some(why)),
                 Some(Phase::Open | Phase::Abandoned) => Round::Again,
                 Some(Phase::Shared(page)) => self.take(&page, missed).await,
