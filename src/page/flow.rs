@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -317,7 +317,12 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let shown = self.shown;
         match fill.judge(&response) {
             Err(why) => {
-                fill.refuse(lead, why);
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    // It answers this client's condition, and says nothing of the page: who waited begins anew.
+                    drop(lead);
+                } else {
+                    fill.refuse(lead, why);
+                }
                 let mut response = response.map(PageBody::passed);
                 let x_cache = page.policy.x_cache;
                 respond::forwarded(&page.cache, x_cache, &mut response, reason(why), shown);
