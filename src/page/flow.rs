@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
+use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::body::{BoxError, Boxed, PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::control::PageControl;
-use super::flight::{Flights, Join, Lead, Phase, follow};
+use super::flight::{self, Flight, Flights, Join, Lead, Phase};
 use super::freshness::Exchange;
 use super::key::address_of;
 use super::layer::Page;
@@ -171,26 +172,51 @@ impl<S, B> Call<S, B> {
         if let Join::Follow(flight, _) = &join {
             // A flight that began before a purge is nothing to wait for: what it brings may be what was purged.
             if !admits(&shared, flight.stamp, marks).await {
-                let outlawed = flight.clone();
+                let (struck, outlawed) = (missed.flight.clone(), flight.clone());
                 // The stamp of the look-up may be as old as that flight's.
                 match self.look_up().await {
                     Ok(Looked::Answered(response)) => return Round::Answered(response),
                     Ok(Looked::Missed(fresh)) => *missed = fresh,
                     Err(_) => return Round::Alone(Some(NotStored::Store)),
                 }
-                join = Flights::supersede(&shared, &missed.flight, &outlawed, missed.stamp);
+                Flights::retire(&shared, &struck, &outlawed);
+                join = Flights::join(&shared, &missed.flight, missed.stamp);
             }
         }
         match join {
             Join::Crowded => Round::Alone(Some(NotStored::Crowded)),
             Join::Lead(lead) => self.check_again(lead, missed).await,
-            Join::Follow(_, phase) => match follow(phase).await {
-                None => Round::Alone(Some(NotStored::Waited)),
-                // That was for what the leader asked with, which this request does not.
-                Some(Phase::Refused(NotStored::Credentials)) if !self.credentials => Round::Again,
-                Some(Phase::Refused(why)) => Round::Alone(Some(why)),
-                Some(Phase::Open | Phase::Abandoned) => Round::Again,
-                Some(Phase::Shared(page)) => self.take(&page, missed).await,
+            Join::Follow(flight, phase) => self.follow(&flight, phase, missed).await,
+        }
+    }
+
+    /// Waits for what a flight brings.
+    async fn follow<R>(
+        &mut self,
+        flight: &Arc<Flight>,
+        mut phase: watch::Receiver<Phase>,
+        missed: &mut Missed,
+    ) -> Round<R> {
+        let until = flight::patience();
+        let mut settled = flight::head(&mut phase, until).await;
+        if let Some(Phase::Shared(page)) = &settled {
+            if !page.is_ready() {
+                // Whoever may not take it need not wait for its end, which may be far.
+                if let Some(round) = self.pass_over(page, flight, missed).await {
+                    return round;
+                }
+                settled = flight::whole(&mut phase, until).await;
+            }
+        }
+        match settled {
+            None => Round::Alone(Some(NotStored::Waited)),
+            // That was for what the leader asked with, which this request does not.
+            Some(Phase::Refused(NotStored::Credentials)) if !self.credentials => Round::Again,
+            Some(Phase::Refused(why)) => Round::Alone(Some(why)),
+            Some(Phase::Open | Phase::Abandoned) => Round::Again,
+            Some(Phase::Shared(page)) => match self.pass_over(&page, flight, missed).await {
+                Some(round) => round,
+                None => self.take(&page, missed),
             },
         }
     }
@@ -212,32 +238,44 @@ impl<S, B> Call<S, B> {
         }
     }
 
-    /// Takes what a flight brought, if it may be answered to this request, now.
-    async fn take<R>(&mut self, shared: &SharedPage, missed: &mut Missed) -> Round<R> {
-        let cache = &self.page.cache.shared;
+    /// What else to do, if what a flight brought is not for this request, now.
+    async fn pass_over<R>(
+        &mut self,
+        shared: &SharedPage,
+        flight: &Arc<Flight>,
+        missed: &mut Missed,
+    ) -> Option<Round<R>> {
         if !shared.is_selected_by(&self.base, self.request.headers()) {
             // Those of one variant collapse among themselves.
-            if let Some(key) = variant_key(&self.base, &shared.vary, self.request.headers()) {
-                missed.flight = key;
-                missed.absence = Absence::Vary;
-                return Round::Again;
-            }
-            return Round::Alone(Some(NotStored::VaryBounds));
+            let key = variant_key(&self.base, &shared.vary, self.request.headers());
+            return Some(match key {
+                None => Round::Alone(Some(NotStored::VaryBounds)),
+                Some(key) => {
+                    missed.flight = key;
+                    missed.absence = Absence::Vary;
+                    Round::Again
+                }
+            });
         }
-        if !admits(cache, shared.stamp, &shared.marks).await {
-            return match self.look_up().await {
+        let cache = self.page.cache.shared.clone();
+        if !admits(&cache, shared.stamp, &shared.marks).await {
+            return Some(match self.look_up().await {
                 Ok(Looked::Answered(response)) => Round::Answered(response),
                 Ok(Looked::Missed(fresh)) => {
+                    // It may stream for long yet: whoever comes now leads or follows a newer one.
+                    Flights::retire(&cache, &missed.flight, flight);
                     *missed = fresh;
                     Round::Again
                 }
                 Err(_) => Round::Alone(Some(NotStored::Store)),
-            };
+            });
         }
-        let now = cache.clock.now();
-        if !shared.is_fresh(now) {
-            return Round::Again;
-        }
+        (!shared.is_fresh(cache.clock.now())).then_some(Round::Again)
+    }
+
+    /// Answers with what a flight brought.
+    fn take<R>(&self, shared: &SharedPage, missed: &Missed) -> Round<R> {
+        let now = self.page.cache.shared.clock.now();
         match respond::collapsed(&self.page, shared, self.shown, missed.absence, now) {
             Some(response) => Round::Answered(response),
             None => Round::Alone(Some(NotStored::Incomplete)),
