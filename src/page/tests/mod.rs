@@ -4,12 +4,15 @@
 
 mod basics;
 mod fences;
+mod flights;
+mod followers;
 mod histories;
 mod joins;
 mod passing;
 mod placing;
 mod selecting;
 mod stores;
+mod uncollapsed;
 mod unsafe_methods;
 
 use std::convert::Infallible;
