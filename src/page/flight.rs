@@ -20,7 +20,7 @@ use crate::store::Stamp;
 const MOST_FOLLOWERS: usize = 1_024;
 
 /// The longest that one request waits, for all flights that it follows.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a recording may stand still before those who wait drive it themselves.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -86,21 +86,14 @@ impl Flights {
         }
     }
 
-    /// Leads a new flight in place of one that a purge has outlawed, unless another has done so already.
-    pub(super) fn supersede(
-        cache: &Arc<crate::cache::Shared>,
-        key: &[u8],
-        outlawed: &Arc<Flight>,
-        stamp: Stamp,
-    ) -> Join {
+    /// Lets nobody join a flight any more that a purge has outlawed, unless another stands in its place already.
+    pub(super) fn retire(cache: &crate::cache::Shared, key: &[u8], outlawed: &Arc<Flight>) {
         let mut shard = cache.flights.shard(key);
         if let Entry::Occupied(place) = shard.entry(key.into())
             && Arc::ptr_eq(place.get(), outlawed)
         {
             place.remove();
         }
-        drop(shard);
-        Self::join(cache, key, stamp)
     }
 
     /// How many flights can be joined.
@@ -146,29 +139,38 @@ impl Flight {
     }
 }
 
-/// Waits until the flight can be taken from, or has come to nothing; `None` when that took too long.
-pub(super) async fn follow(mut phase: watch::Receiver<Phase>, deadline: Instant) -> Option<Phase> {
+/// Until when a request that begins to wait now waits.
+pub(super) fn patience() -> Instant {
+    Instant::now() + LONGEST_WAIT
+}
+
+/// Waits for the head of the flight's answer, or its end without one; `None` when that takes too long.
+pub(super) async fn head(phase: &mut watch::Receiver<Phase>, until: Instant) -> Option<Phase> {
+    let head = phase.wait_for(|phase| !matches!(phase, Phase::Open));
+    let settled = tokio::time::timeout_at(until, head).await.ok()?;
+    Some(settled.map_or(Phase::Abandoned, |phase| phase.clone()))
+}
+
+/// Waits until what the flight shares can be read, whoever has to drive it; `None` when that takes too long.
+pub(super) async fn whole(phase: &mut watch::Receiver<Phase>, until: Instant) -> Option<Phase> {
     let settled = async {
         loop {
             let now = phase.borrow_and_update().clone();
-            match now {
-                Phase::Open => {}
-                Phase::Shared(page) if !page.is_ready() => {
-                    // The length is not known: the whole body is needed, and somebody must drive it.
-                    let moved = tokio::time::timeout(PATIENCE, phase.changed()).await;
-                    if moved.is_err() {
-                        page.drive_if_stalled();
-                    }
-                    continue;
-                }
-                settled => return settled,
+            let Phase::Shared(page) = &now else {
+                return now;
+            };
+            if page.is_ready() {
+                return now;
             }
-            if phase.changed().await.is_err() {
-                return Phase::Abandoned;
+            // The length is not known: the whole body is needed, and somebody must drive it.
+            match tokio::time::timeout(PATIENCE, phase.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Phase::Abandoned,
+                Err(_) => page.drive_if_stalled(),
             }
         }
     };
-    tokio::time::timeout_at(deadline, settled).await.ok()
+    tokio::time::timeout_at(until, settled).await.ok()
 }
 
 /// The duty to bring a flight to its end. Dropped without one, the flight is abandoned, and its followers elect a new leader.
@@ -229,13 +231,9 @@ impl Lead {
             return;
         }
         self.ended = true;
-        let mut shard = self.cache.flights.shard(&self.key);
-        if let Entry::Occupied(place) = shard.entry(std::mem::take(&mut self.key))
-            && Arc::ptr_eq(place.get(), &self.flight)
-        {
-            place.remove();
-        }
+        // Counted before the place is free: whoever leads next must know that the store may hold more than it saw.
         self.cache.flights.ended.fetch_add(1, Ordering::Release);
+        Flights::retire(&self.cache, &self.key, &self.flight);
     }
 }
 

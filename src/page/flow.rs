@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -13,7 +14,7 @@ use tower_service::Service;
 use super::body::{BoxError, Boxed, PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::control::PageControl;
-use super::flight::{Flights, Join, LONGEST_WAIT, Lead, Phase, follow};
+use super::flight::{self, Flight, Flights, Join, Lead, Phase};
 use super::freshness::Exchange;
 use super::key::address_of;
 use super::layer::Page;
@@ -41,12 +42,15 @@ pub(super) struct Call<S, B> {
     pub(super) inner: S,
     pub(super) request: Request<B>,
     pub(super) base: Box<[u8]>,
+    /// Does the handler see who is asking?
     pub(super) credentials: bool,
     pub(super) head_only: bool,
     pub(super) no_store: bool,
     pub(super) shown: Shown,
     /// The count of ended flights before the store was looked up.
     pub(super) ended: u64,
+    /// Until when it waits for flights, once it does.
+    pub(super) until: Option<Instant>,
 }
 
 type Answer<B, E> = Result<Response<PageBody<B>>, E>;
@@ -89,9 +93,8 @@ where
     let marks = call.marks();
     let mut waited = None;
     let mut rounds = 0;
-    let mut deadline = None;
     let lead = loop {
-        match call.round(&mut missed, &marks, rounds, &mut deadline).await {
+        match call.round(&mut missed, &marks, rounds).await {
             Round::Answered(response) => return Ok(response),
             Round::Lead(lead) => {
                 // Others count on it from here on: it outlives its client.
@@ -152,13 +155,7 @@ impl<S, B> Call<S, B> {
     }
 
     /// Joins the flight for this page once.
-    async fn round<R>(
-        &mut self,
-        missed: &mut Missed,
-        marks: &[Mark],
-        rounds: usize,
-        deadline: &mut Option<Instant>,
-    ) -> Round<R> {
+    async fn round<R>(&mut self, missed: &mut Missed, marks: &[Mark], rounds: usize) -> Round<R> {
         let shared = self.page.cache.shared.clone();
         let now = shared.clock.now();
         if rounds >= ROUNDS {
@@ -174,29 +171,51 @@ impl<S, B> Call<S, B> {
         if let Join::Follow(flight, _) = &join {
             // A flight that began before a purge is nothing to wait for: what it brings may be what was purged.
             if !admits(&shared, flight.stamp, marks).await {
-                let outlawed = flight.clone();
+                let (struck, outlawed) = (missed.flight.clone(), flight.clone());
                 // The stamp of the look-up may be as old as that flight's.
                 match self.look_up().await {
                     Ok(Looked::Answered(response)) => return Round::Answered(response),
                     Ok(Looked::Missed(fresh)) => *missed = fresh,
                     Err(_) => return Round::Alone(Some(NotStored::Store)),
                 }
-                join = Flights::supersede(&shared, &missed.flight, &outlawed, missed.stamp);
+                Flights::retire(&shared, &struck, &outlawed);
+                join = Flights::join(&shared, &missed.flight, missed.stamp);
             }
         }
         match join {
             Join::Crowded => Round::Alone(Some(NotStored::Crowded)),
             Join::Lead(lead) => self.check_again(lead, missed).await,
-            Join::Follow(_, phase) => match follow(
-                phase,
-                *deadline.get_or_insert_with(|| Instant::now() + LONGEST_WAIT),
-            )
-            .await
-            {
-                None => Round::Alone(Some(NotStored::Waited)),
-                Some(Phase::Refused(why)) => Round::Alone(Some(why)),
-                Some(Phase::Open | Phase::Abandoned) => Round::Again,
-                Some(Phase::Shared(page)) => self.take(&page, missed).await,
+            Join::Follow(flight, phase) => self.follow(&flight, phase, missed).await,
+        }
+    }
+
+    /// Waits for what a flight brings.
+    async fn follow<R>(
+        &mut self,
+        flight: &Arc<Flight>,
+        mut phase: watch::Receiver<Phase>,
+        missed: &mut Missed,
+    ) -> Round<R> {
+        let until = *self.until.get_or_insert_with(flight::patience);
+        let mut settled = flight::head(&mut phase, until).await;
+        if let Some(Phase::Shared(page)) = &settled
+            && !page.is_ready()
+        {
+            // Whoever may not take it need not wait for its end, which may be far.
+            if let Some(round) = self.pass_over(page, flight, missed).await {
+                return round;
+            }
+            settled = flight::whole(&mut phase, until).await;
+        }
+        match settled {
+            None => Round::Alone(Some(NotStored::Waited)),
+            // That was for what the leader asked with, which this request does not.
+            Some(Phase::Refused(NotStored::Credentials)) if !self.credentials => Round::Again,
+            Some(Phase::Refused(why)) => Round::Alone(Some(why)),
+            Some(Phase::Open | Phase::Abandoned) => Round::Again,
+            Some(Phase::Shared(page)) => match self.pass_over(&page, flight, missed).await {
+                Some(round) => round,
+                None => self.take(&page, missed),
             },
         }
     }
@@ -218,32 +237,44 @@ impl<S, B> Call<S, B> {
         }
     }
 
-    /// Takes what a flight brought, if it may be answered to this request, now.
-    async fn take<R>(&mut self, shared: &SharedPage, missed: &mut Missed) -> Round<R> {
-        let cache = &self.page.cache.shared;
+    /// What else to do, if what a flight brought is not for this request, now.
+    async fn pass_over<R>(
+        &mut self,
+        shared: &SharedPage,
+        flight: &Arc<Flight>,
+        missed: &mut Missed,
+    ) -> Option<Round<R>> {
         if !shared.is_selected_by(&self.base, self.request.headers()) {
             // Those of one variant collapse among themselves.
-            if let Some(key) = variant_key(&self.base, &shared.vary, self.request.headers()) {
-                missed.flight = key;
-                missed.absence = Absence::Vary;
-                return Round::Again;
-            }
-            return Round::Alone(Some(NotStored::VaryBounds));
+            let key = variant_key(&self.base, &shared.vary, self.request.headers());
+            return Some(match key {
+                None => Round::Alone(Some(NotStored::VaryBounds)),
+                Some(key) => {
+                    missed.flight = key;
+                    missed.absence = Absence::Vary;
+                    Round::Again
+                }
+            });
         }
-        if !admits(cache, shared.stamp, &shared.marks).await {
-            return match self.look_up().await {
+        let cache = self.page.cache.shared.clone();
+        if !admits(&cache, shared.stamp, &shared.marks).await {
+            return Some(match self.look_up().await {
                 Ok(Looked::Answered(response)) => Round::Answered(response),
                 Ok(Looked::Missed(fresh)) => {
+                    // It may stream for long yet: whoever comes now leads or follows a newer one.
+                    Flights::retire(&cache, &missed.flight, flight);
                     *missed = fresh;
                     Round::Again
                 }
                 Err(_) => Round::Alone(Some(NotStored::Store)),
-            };
+            });
         }
-        let now = cache.clock.now();
-        if !shared.is_fresh(now) {
-            return Round::Again;
-        }
+        (!shared.is_fresh(cache.clock.now())).then_some(Round::Again)
+    }
+
+    /// Answers with what a flight brought.
+    fn take<R>(&self, shared: &SharedPage, missed: &Missed) -> Round<R> {
+        let now = self.page.cache.shared.clock.now();
         match respond::collapsed(&self.page, shared, self.shown, missed.absence, now) {
             Some(response) => Round::Answered(response),
             None => Round::Alone(Some(NotStored::Incomplete)),
@@ -307,7 +338,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             selecting: self.request.headers().clone(),
             page: page.clone(),
             base: self.base,
-            credentials: self.credentials && !page.policy.shared,
+            credentials: self.credentials,
             traced,
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
@@ -322,7 +353,12 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let shown = self.shown;
         match fill.judge(&response) {
             Err(why) => {
-                fill.refuse(lead, why);
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    // It answers this client's condition, and says nothing of the page: who waited begins anew.
+                    drop(lead);
+                } else {
+                    fill.refuse(lead, why);
+                }
                 let mut response = response.map(PageBody::passed);
                 let x_cache = page.policy.x_cache;
                 respond::forwarded(&page.cache, x_cache, &mut response, reason(why), shown);

@@ -251,15 +251,18 @@ impl CacheLayer {
         self,
         hosts: impl IntoIterator<Item = T>,
     ) -> Result<Self, PolicyError> {
-        let hosts = hosts
-            .into_iter()
-            .map(Into::into)
-            .map(|host| normal_host(&host, false).ok_or(PolicyError::Host(host)))
-            .collect::<Result<Vec<_>, _>>()?;
-        if hosts.is_empty() {
+        let mut known = Vec::new();
+        for host in hosts.into_iter().map(Into::into) {
+            // With or without the default port of either scheme, it is the same host.
+            match (normal_host(&host, false), normal_host(&host, true)) {
+                (Some(plain), Some(secure)) => known.extend([plain, secure]),
+                _ => return Err(PolicyError::Host(host)),
+            }
+        }
+        if known.is_empty() {
             return Err(PolicyError::NoHosts);
         }
-        Ok(self.set(|policy| policy.hosts = Some(hosts)))
+        Ok(self.set(|policy| policy.hosts = Some(known)))
     }
 
     /// The key under which this layer stores the page of a request, for [`Cache::purge_key`].

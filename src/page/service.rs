@@ -121,12 +121,13 @@ where
         let call = Call {
             page: self.page.clone(),
             inner: self.inner.clone(),
-            credentials: seen.credentials,
+            credentials: seen.credentials && !self.page.policy.shared,
             head_only,
             no_store,
             shown: shared.status.shown_to(&head),
             base: key.as_bytes().into(),
             ended,
+            until: None,
             request,
         };
         ResponseFuture::filling(&shared.background, |leading| {
