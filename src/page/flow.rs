@@ -348,7 +348,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let response = self.inner.oneshot(self.request).await?;
         let reason = |why| match waited {
             None => Reason::Refused(absence, why),
-            Some(_) => Reason::Uncollapsed(absence, why),
+            Some(_) => Reason::RefusedAlone(absence, why),
         };
         let shown = self.shown;
         match fill.judge(&response) {
@@ -367,7 +367,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Ok(judged) => {
                 let mut response = fill.record(lead, response, judged);
                 let x_cache = page.policy.x_cache;
-                let reason = Reason::Stored(absence);
+                let reason = match waited {
+                    None => Reason::Stored(absence),
+                    Some(_) => Reason::StoredAlone(absence),
+                };
                 respond::forwarded(&page.cache, x_cache, &mut response, reason, shown);
                 Ok(response)
             }
