@@ -10,6 +10,7 @@ mod histories;
 mod joins;
 mod passing;
 mod placing;
+mod rules;
 mod selecting;
 mod stores;
 mod uncollapsed;
