@@ -4,7 +4,10 @@ mod address;
 mod builder;
 mod tags;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::background::Background;
@@ -184,8 +187,21 @@ impl Cache {
 
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
         let shared = &self.shared;
-        let stamp = shared.store.purge(&purge, shared.clock.now()).await?;
-        Ok(Purged { stamp })
+        let mut purging = pin!(shared.store.purge(&purge, shared.clock.now()));
+        // A store in memory has done it at once, and needs no runtime's timer.
+        let at_once = poll_fn(|cx| Poll::Ready(purging.as_mut().poll(cx))).await;
+        let purged = match at_once {
+            Poll::Ready(purged) => purged,
+            Poll::Pending => tokio::time::timeout(shared.store_timeout, purging)
+                .await
+                .unwrap_or_else(|late| {
+                    Err(PurgeError::Undelivered(StoreError::new("purge", late)))
+                }),
+        };
+        if let Err(PurgeError::Undelivered(_)) = &purged {
+            shared.counters.store_error();
+        }
+        Ok(Purged { stamp: purged? })
     }
 }
 
@@ -200,11 +216,7 @@ impl std::fmt::Debug for Cache {
 
 /// Calls of the store: without waiting where it can answer at once, else within the time that a page may lose to it.
 impl Shared {
-    pub(crate) fn get_now(
-        &self,
-        key: Key<'_>,
-        now: Now,
-    ) -> std::task::Poll<Result<Found, StoreError>> {
+    pub(crate) fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
         self.store.get_now(key, now)
     }
 
@@ -212,8 +224,8 @@ impl Shared {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             match self.store.get_now(*key, now) {
-                std::task::Poll::Ready(answer) => found.push(self.noted(answer)?),
-                std::task::Poll::Pending => {
+                Poll::Ready(answer) => found.push(self.noted(answer)?),
+                Poll::Pending => {
                     return self.within("read", self.store.get(keys, now)).await;
                 }
             }
@@ -228,8 +240,8 @@ impl Shared {
         now: Now,
     ) -> Result<crate::store::Done, StoreError> {
         match self.store.apply_now(key, &op, now) {
-            std::task::Poll::Ready(answer) => self.noted(answer),
-            std::task::Poll::Pending => {
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => {
                 let ops = [(key, op)];
                 let done = self.within("write", self.store.apply(&ops, now)).await?;
                 done.first()
@@ -241,8 +253,8 @@ impl Shared {
 
     pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
         match self.store.admits_now(stamp, marks) {
-            std::task::Poll::Ready(answer) => self.noted(answer),
-            std::task::Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
         }
     }
 
