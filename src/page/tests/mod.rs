@@ -12,6 +12,7 @@ mod passing;
 mod placing;
 mod selecting;
 mod stores;
+mod trouble;
 mod uncollapsed;
 mod unsafe_methods;
 
