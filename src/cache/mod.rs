@@ -4,9 +4,13 @@ mod address;
 mod builder;
 mod tags;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 use crate::background::Background;
 use crate::clock::{Clock, Now};
@@ -182,19 +186,23 @@ impl Cache {
 
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
         let shared = &self.shared;
-        let now = shared.clock.now();
-        let stamp = match shared.store.purge_now(&purge, now) {
-            Poll::Ready(answer) => answer?,
-            Poll::Pending => {
-                let call = shared.store.purge(&purge, now);
-                let waited = tokio::time::timeout(shared.store_timeout, call).await;
-                waited.map_err(|elapsed| {
-                    shared.counters.store_error();
-                    PurgeError::Undelivered(StoreError::new("purge", elapsed))
-                })??
-            }
+        let mut purging = pin!(shared.store.purge(&purge, shared.clock.now()));
+        // A store in memory has done it at once, and needs no runtime's timer.
+        let at_once = poll_fn(|cx| Poll::Ready(purging.as_mut().poll(cx))).await;
+        let purged = match at_once {
+            Poll::Ready(purged) => purged,
+            // Without a runtime there is no timer either, and this must not panic where a dropped request purges.
+            Poll::Pending if Handle::try_current().is_err() => purging.await,
+            Poll::Pending => tokio::time::timeout(shared.store_timeout, purging)
+                .await
+                .unwrap_or_else(|late| {
+                    Err(PurgeError::Undelivered(StoreError::new("purge", late)))
+                }),
         };
-        Ok(Purged { stamp })
+        if let Err(PurgeError::Undelivered(_)) = &purged {
+            shared.counters.store_error();
+        }
+        Ok(Purged { stamp: purged? })
     }
 }
 

@@ -170,16 +170,20 @@ impl<S, B> Call<S, B> {
         let mut join = Flights::join(&shared, &missed.flight, missed.stamp);
         if let Join::Follow(flight, _) = &join {
             // A flight that began before a purge is nothing to wait for: what it brings may be what was purged.
-            if !admits(&shared, flight.stamp, marks).await {
-                let (struck, outlawed) = (missed.flight.clone(), flight.clone());
-                // The stamp of the look-up may be as old as that flight's.
-                match self.look_up().await {
-                    Ok(Looked::Answered(response)) => return Round::Answered(response),
-                    Ok(Looked::Missed(fresh)) => *missed = fresh,
-                    Err(_) => return Round::Alone(Some(NotStored::Store)),
+            match admits(&shared, flight.stamp, marks).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let (struck, outlawed) = (missed.flight.clone(), flight.clone());
+                    // The stamp of the look-up may be as old as that flight's.
+                    match self.look_up().await {
+                        Ok(Looked::Answered(response)) => return Round::Answered(response),
+                        Ok(Looked::Missed(fresh)) => *missed = fresh,
+                        Err(_) => return Round::Alone(Some(NotStored::Store)),
+                    }
+                    Flights::retire(&shared, &struck, &outlawed);
+                    join = Flights::join(&shared, &missed.flight, missed.stamp);
                 }
-                Flights::retire(&shared, &struck, &outlawed);
-                join = Flights::join(&shared, &missed.flight, missed.stamp);
+                Err(_) => return Round::Alone(Some(NotStored::Store)),
             }
         }
         match join {
@@ -257,8 +261,9 @@ impl<S, B> Call<S, B> {
             });
         }
         let cache = self.page.cache.shared.clone();
-        if !admits(&cache, shared.stamp, &shared.marks).await {
-            return Some(match self.look_up().await {
+        match admits(&cache, shared.stamp, &shared.marks).await {
+            Ok(true) => (!shared.is_fresh(cache.clock.now())).then_some(Round::Again),
+            Ok(false) => Some(match self.look_up().await {
                 Ok(Looked::Answered(response)) => Round::Answered(response),
                 Ok(Looked::Missed(fresh)) => {
                     // It may stream for long yet: whoever comes now leads or follows a newer one.
@@ -267,9 +272,9 @@ impl<S, B> Call<S, B> {
                     Round::Again
                 }
                 Err(_) => Round::Alone(Some(NotStored::Store)),
-            });
+            }),
+            Err(_) => Some(Round::Alone(Some(NotStored::Store))),
         }
-        (!shared.is_fresh(cache.clock.now())).then_some(Round::Again)
     }
 
     /// Answers with what a flight brought.
@@ -282,12 +287,16 @@ impl<S, B> Call<S, B> {
     }
 }
 
-/// Would what was stamped so still be true? A store that cannot say makes nobody follow.
-async fn admits(shared: &crate::cache::Shared, stamp: Stamp, marks: &[Mark]) -> bool {
+/// Would what was stamped so still be true? Who cannot be told goes alone, without asking again.
+async fn admits(
+    shared: &crate::cache::Shared,
+    stamp: Stamp,
+    marks: &[Mark],
+) -> Result<bool, StoreError> {
     if cfg!(larder_without_join_rule) {
-        return true;
+        return Ok(true);
     }
-    shared.admits(stamp, marks).await.unwrap_or(false)
+    shared.admits(stamp, marks).await
 }
 
 impl<S, ReqBody> Call<S, ReqBody> {

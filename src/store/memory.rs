@@ -95,10 +95,6 @@ impl Store for MemoryStore {
         Poll::Ready(Ok(self.shared.fence().admits_fill(stamp, marks)))
     }
 
-    fn purge_now(&self, purge: &Purge, now: Now) -> Poll<Result<Stamp, PurgeError>> {
-        Poll::Ready(Ok(self.shared.purge(purge, now)))
-    }
-
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
         Ok(keys.iter().map(|key| self.shared.get(*key, now)).collect())
     }

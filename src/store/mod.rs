@@ -258,12 +258,6 @@ pub trait Store: Send + Sync + 'static {
         Poll::Pending
     }
 
-    /// The answer of [`purge`](Self::purge), where it takes neither I/O nor waiting; `Pending` means "ask `purge`", and that nothing was done.
-    fn purge_now(&self, purge: &Purge, now: Now) -> Poll<Result<Stamp, PurgeError>> {
-        let _ = (purge, now);
-        Poll::Pending
-    }
-
     /// Looks all keys up in one round trip; one answer per key, in their order.
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError>;
 

@@ -53,10 +53,6 @@ impl Store for NullStore {
         Poll::Ready(Ok(false))
     }
 
-    fn purge_now(&self, _: &Purge, _: Now) -> Poll<Result<Stamp, PurgeError>> {
-        Poll::Ready(Ok(STAMP))
-    }
-
     async fn get(&self, keys: &[Key<'_>], _: Now) -> Result<Vec<Found>, StoreError> {
         Ok(keys
             .iter()

@@ -13,6 +13,7 @@ mod placing;
 mod rules;
 mod selecting;
 mod stores;
+mod trouble;
 mod uncollapsed;
 mod unsafe_methods;
 

@@ -1,11 +1,18 @@
 //! Stores that are not as one would wish.
 
-use async_trait::async_trait;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use crate::MIB;
 use crate::clock::Now;
+use crate::page::variants::Variants;
 use crate::store::{
-    About, BoxStream, Done, Found, Key, Mark, Notice, Op, Purge, PurgeError, Scanned, Stamp, Store,
-    StoreError,
+    About, BoxStream, Done, Found, Head, HeadObject, Key, Kind, Mark, MemoryStore, Notice, Op,
+    Purge, PurgeError, Record, Scanned, Stamp, Store, StoreError, Times,
 };
 
 /// A store that never answers at once, as one behind a network.
@@ -55,5 +62,203 @@ impl<S: Store> Store for Waiting<S> {
 
     fn watch(&self) -> BoxStream<'static, Notice> {
         self.0.watch()
+    }
+}
+
+/// What can be asked of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Get,
+    Apply,
+    Admits,
+    Purge,
+}
+
+impl Call {
+    pub(super) const ALL: [Self; 4] = [Self::Get, Self::Apply, Self::Admits, Self::Purge];
+}
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Fails,
+    /// Never answers.
+    Hangs,
+    /// Answers fewer things than it was asked for: none.
+    Forgets,
+    /// Brings a head that is not ours.
+    Foreign,
+    /// Brings a head that nobody has decoded.
+    Wire,
+    /// Brings an index of variants where a page was put.
+    Index,
+    /// Carries out no change, and says this.
+    Says(Done),
+}
+
+/// A store in memory that some calls of have trouble with, for as long as they are said to.
+#[derive(Clone)]
+pub(super) struct Troubled {
+    store: MemoryStore,
+    /// Does it answer at once, where it answers?
+    at_once: bool,
+    troubles: Arc<Mutex<Vec<(Call, Trouble)>>>,
+}
+
+struct Foreign;
+
+impl HeadObject for Foreign {
+    fn weight(&self) -> usize {
+        0
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+impl Troubled {
+    pub(super) fn new(at_once: bool) -> Self {
+        Self {
+            store: MemoryStore::new(MIB),
+            at_once,
+            troubles: Arc::default(),
+        }
+    }
+
+    /// From now on.
+    pub(super) fn has(&self, troubles: &[(Call, Trouble)]) {
+        *self.troubles.lock().unwrap() = troubles.to_vec();
+    }
+
+    fn trouble(&self, call: Call) -> Option<Trouble> {
+        let troubles = self.troubles.lock().unwrap();
+        troubles
+            .iter()
+            .find(|(of, _)| *of == call)
+            .map(|(_, trouble)| *trouble)
+    }
+
+    /// Waits and fails as this call has to.
+    async fn suffer(&self, call: Call) -> Result<Option<Trouble>, StoreError> {
+        match self.trouble(call) {
+            Some(Trouble::Fails) => Err(StoreError::new("answer", "the store is down")),
+            Some(Trouble::Hangs) => std::future::pending().await,
+            other => Ok(other),
+        }
+    }
+
+    /// The same without waiting; `None` where it has to be waited for.
+    fn suffer_now(&self, call: Call) -> Option<Result<Option<Trouble>, StoreError>> {
+        self.at_once
+            .then(|| self.suffer(call).now_or_never())
+            .flatten()
+    }
+
+    fn found(&self, trouble: Option<Trouble>, key: Key<'_>, now: Now) -> Found {
+        let mut found = match self.store.get_now(key, now) {
+            Poll::Ready(found) => found.unwrap(),
+            Poll::Pending => unreachable!("memory answers at once"),
+        };
+        let head = match trouble {
+            Some(Trouble::Foreign) => Head::Live(Box::new(Foreign)),
+            Some(Trouble::Wire) => Head::Wire(Bytes::from("?")),
+            Some(Trouble::Index) => Head::Live(Box::new(Variants::default())),
+            _ => return found,
+        };
+        let times = Times {
+            born: now,
+            fresh_until: Now::NEVER,
+            keep_until: Now::NEVER,
+        };
+        let body = Bytes::from("not ours");
+        let record = Record::new(Kind::Page, found.stamp, times, Vec::new(), head, body);
+        found.record = Some(Arc::new(record));
+        found
+    }
+
+    fn done(&self, trouble: Option<Trouble>, key: Key<'_>, op: &Op, now: Now) -> Done {
+        if let Some(Trouble::Says(done)) = trouble {
+            return done;
+        }
+        match self.store.apply_now(key, op, now) {
+            Poll::Ready(done) => done.unwrap(),
+            Poll::Pending => unreachable!("memory answers at once"),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Troubled {
+    fn about(&self) -> About {
+        self.store.about()
+    }
+
+    fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
+        match self.suffer_now(Call::Get) {
+            Some(suffered) => Poll::Ready(suffered.map(|trouble| self.found(trouble, key, now))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn apply_now(&self, key: Key<'_>, op: &Op, now: Now) -> Poll<Result<Done, StoreError>> {
+        match self.suffer_now(Call::Apply) {
+            Some(suffered) => Poll::Ready(suffered.map(|trouble| self.done(trouble, key, op, now))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn admits_now(&self, stamp: Stamp, marks: &[Mark]) -> Poll<Result<bool, StoreError>> {
+        match self.suffer_now(Call::Admits) {
+            Some(Ok(_)) => self.store.admits_now(stamp, marks),
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => Poll::Pending,
+        }
+    }
+
+    async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
+        let trouble = self.suffer(Call::Get).await?;
+        if trouble == Some(Trouble::Forgets) {
+            return Ok(Vec::new());
+        }
+        Ok(keys
+            .iter()
+            .map(|key| self.found(trouble, *key, now))
+            .collect())
+    }
+
+    async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
+        let trouble = self.suffer(Call::Apply).await?;
+        if trouble == Some(Trouble::Forgets) {
+            return Ok(Vec::new());
+        }
+        Ok(ops
+            .iter()
+            .map(|(key, op)| self.done(trouble, *key, op, now))
+            .collect())
+    }
+
+    async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
+        self.suffer(Call::Admits).await?;
+        self.store.admits(stamp, marks).await
+    }
+
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
+        self.suffer(Call::Purge)
+            .await
+            .map_err(PurgeError::Undelivered)?;
+        self.store.purge(purge, now).await
+    }
+
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        budget: usize,
+    ) -> BoxStream<'a, Result<Scanned, StoreError>> {
+        self.store.scan(prefix, budget)
+    }
+
+    fn watch(&self) -> BoxStream<'static, Notice> {
+        self.store.watch()
     }
 }

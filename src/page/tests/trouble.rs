@@ -1,0 +1,232 @@
+//! The store cannot hurt the site (P4).
+
+use axum::Router;
+use axum::routing::any;
+use tokio::time::Instant;
+
+use super::stores::{Call, Trouble, Troubled};
+use super::*;
+use crate::store::Done;
+use crate::{InvalidationLayer, NullStore};
+
+/// The longest that a page may lose to the store.
+const TIMEOUT: Duration = Duration::from_millis(250);
+
+/// A handler that answers with the number of its run.
+fn numbered(world: &World) -> Site {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let handler = runs.handler(move |_| {
+        let run = counted.count();
+        async move { page(&[], run.to_string()) }
+    });
+    Site::of(world.clone(), runs, world.page().layer(handler))
+}
+
+const UNWELL: [Trouble; 2] = [Trouble::Fails, Trouble::Hangs];
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_or_hangs_costs_each_request_one_timeout_at_most() {
+    for at_once in [true, false] {
+        for trouble in UNWELL {
+            let troubled = Call::ALL.map(|call| vec![(call, trouble)]);
+            let all = Call::ALL.map(|call| (call, trouble)).to_vec();
+            for troubles in troubled.into_iter().chain([all]) {
+                let store = Troubled::new(at_once);
+                let world = World::on(store.clone());
+                let site = numbered(&world);
+                store.has(&troubles);
+                for run in 1..=5 {
+                    let since = Instant::now();
+                    let answer = read(site.open(get(&format!("/{run}"))).await).await;
+                    assert_eq!(
+                        (answer.status.as_u16(), answer.body),
+                        (200, run.to_string())
+                    );
+                    assert!(
+                        since.elapsed() <= TIMEOUT,
+                        "{troubles:?}: {:?}",
+                        since.elapsed()
+                    );
+                }
+                world.assert_at_rest().await;
+            }
+        }
+    }
+}
+
+/// The same for those who would wait for another: what they ask of the store before and after adds up to no more.
+#[tokio::test(start_paused = true)]
+async fn followers_lose_one_timeout_at_most_to_a_store_that_hangs() {
+    for call in [Call::Get, Call::Apply, Call::Admits] {
+        let store = Troubled::new(false);
+        let world = World::on(store.clone());
+        let gate = Gate::closed();
+        let held = gate.clone();
+        let site = world.site(world.page(), move |_| {
+            let held = held.clone();
+            async move {
+                held.pass().await;
+                page(&[], "soup")
+            }
+        });
+        let leader = site.start(get("/p"));
+        site.runs.reach(1).await;
+        store.has(&[(call, Trouble::Hangs)]);
+        let followers: Vec<_> = (0..5)
+            .map(|_| {
+                let site = site.clone();
+                tokio::spawn(async move {
+                    let since = Instant::now();
+                    read(site.open(get("/p")).await).await;
+                    since.elapsed()
+                })
+            })
+            .collect();
+        if call != Call::Apply {
+            // The first of them has given the store up, and is in the handler.
+            site.runs.reach(2).await;
+        }
+        settle().await;
+        gate.open();
+        for follower in followers {
+            let lost = follower.await.unwrap();
+            assert!(lost <= TIMEOUT, "{call:?}: {lost:?}");
+        }
+        leader.await.unwrap();
+        world.assert_at_rest().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_be_read_is_passed_by_and_counted() {
+    for at_once in [true, false] {
+        for trouble in UNWELL {
+            let store = Troubled::new(at_once);
+            let world = World::on(store.clone());
+            let site = numbered(&world);
+            assert_eq!(site.get("/p").await.said(), "fwd=uri-miss; stored");
+            store.has(&[(Call::Get, trouble)]);
+            for run in 2..=4 {
+                let answer = site.get("/p").await;
+                assert_eq!(
+                    (answer.said(), &*answer.body),
+                    ("fwd=bypass", &*run.to_string())
+                );
+            }
+            assert_eq!(world.cache.stats().store_errors, 3);
+            store.has(&[]);
+            assert_eq!(
+                site.get("/p").await.said(),
+                "hit; ttl=1800",
+                "it is well again"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_nothing_leaves_pages_served() {
+    let says = [Done::Refused, Done::Outlawed, Done::TooLarge, Done::Nothing].map(Trouble::Says);
+    for at_once in [true, false] {
+        for trouble in says.into_iter().chain(UNWELL) {
+            let store = Troubled::new(at_once);
+            let world = World::on(store.clone());
+            let site = numbered(&world);
+            store.has(&[(Call::Apply, trouble)]);
+            for run in 1..=3 {
+                let answer = site.get("/p").await;
+                assert!(answer.said().starts_with("fwd=uri-miss"), "{trouble:?}");
+                assert_eq!(answer.body, run.to_string());
+            }
+            let errors = world.cache.stats().store_errors;
+            assert_eq!(
+                errors,
+                if UNWELL.contains(&trouble) { 3 } else { 0 },
+                "{trouble:?}"
+            );
+            store.has(&[]);
+            site.get("/p").await;
+            assert!(
+                site.get("/p").await.is_hit(),
+                "{trouble:?}: it is well again"
+            );
+            world.assert_at_rest().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_lying_store_brings_is_a_miss_and_replaced() {
+    for at_once in [true, false] {
+        for trouble in [Trouble::Foreign, Trouble::Wire, Trouble::Index] {
+            let store = Troubled::new(at_once);
+            let world = World::on(store.clone());
+            let site = numbered(&world);
+            store.has(&[(Call::Get, trouble)]);
+            for run in 1..=3 {
+                let answer = site.get("/p").await;
+                assert!(answer.said().starts_with("fwd="), "{trouble:?}");
+                assert_eq!(answer.body, run.to_string());
+            }
+            let foreign = world.cache.stats().foreign;
+            assert_eq!(
+                foreign,
+                if trouble == Trouble::Index { 0 } else { 3 },
+                "{trouble:?}"
+            );
+            store.has(&[]);
+            site.get("/p").await;
+            assert!(site.get("/p").await.is_hit());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_nothing_is_unwell() {
+    let store = Troubled::new(false);
+    let world = World::on(store.clone());
+    let site = numbered(&world);
+    store.has(&[(Call::Get, Trouble::Forgets)]);
+    assert_eq!(site.get("/p").await.said(), "fwd=bypass");
+    store.has(&[(Call::Apply, Trouble::Forgets)]);
+    for _ in 0..2 {
+        assert_eq!(site.get("/p").await.said(), "fwd=uri-miss; stored");
+    }
+    assert_eq!(site.runs(), 3);
+    world.assert_at_rest().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_null_store_leaves_pages_served_and_nobody_waits_for_what_is_not_kept() {
+    let world = World::on(NullStore);
+    let site = numbered(&world);
+    for run in 1..=3 {
+        assert_eq!(site.get("/p").await.body, run.to_string());
+    }
+    world.assert_at_rest().await;
+}
+
+/// What was not delivered is an error that comes in time, and an unsafe method is answered all the same.
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_hangs_is_an_error_after_the_timeout() {
+    for trouble in UNWELL {
+        let store = Troubled::new(false);
+        let world = World::on(store.clone());
+        let router = Router::new()
+            .route("/note", any(async || "note").layer(world.page()))
+            .layer(InvalidationLayer::new(&world.cache));
+        let site = Site::of(world.clone(), Runs::default(), router);
+        store.has(&[(Call::Purge, trouble)]);
+        let since = Instant::now();
+        let error = world.cache.purge_tag("menu").await.unwrap_err();
+        assert!(error.to_string().contains("did not reach"), "{error}");
+        assert!(since.elapsed() <= TIMEOUT);
+        assert_eq!(
+            site.ask(request(Method::POST, "/note", &[])).await.status,
+            200
+        );
+        assert!(since.elapsed() <= 2 * TIMEOUT);
+        assert_eq!(world.cache.stats().store_errors, 2);
+    }
+}
