@@ -1,8 +1,11 @@
+use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
+use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tower_layer::Layer;
 
