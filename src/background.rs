@@ -8,9 +8,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+
+/// The longest that a fill or a body goes on after its client went away.
+pub(crate) const LONGEST_ALONE: Duration = Duration::from_secs(30);
 
 /// A future that nobody waits for.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -1,9 +1,11 @@
 //! The marks of a page, by which it is purged without a look at what is stored.
 
+use http::header::HOST;
+use http::uri::Authority;
 use http::{HeaderName, Uri};
 
 use super::Shared;
-use crate::page::{RequestHead, normal_host};
+use crate::page::{Forwarding, RequestHead, normal_host};
 use crate::store::Mark;
 
 /// The marks that a page carries: its path, and its host and path; with a query, both with that too.
@@ -42,24 +44,20 @@ fn host_mark(space: &[u8], host: &[u8], path: &str, query: Option<&str>) -> Mark
 }
 
 impl Shared {
-    /// The marks of the page that a request addresses, under each host that it names: keys hold one of these.
-    pub(crate) fn target_marks(&self, head: &RequestHead<'_>) -> Vec<Mark> {
+    /// The marks of the page that a request addresses, under the host that keys hold.
+    pub(crate) fn target_marks(&self, head: &RequestHead<'_>, forwarding: Forwarding) -> Vec<Mark> {
         let target = head.target();
         let secure = target.scheme() == Some(&http::uri::Scheme::HTTPS);
-        let fields = [
-            http::header::HOST,
-            HeaderName::from_static("x-forwarded-host"),
-        ];
-        let named = fields
-            .iter()
-            .flat_map(|name| head.headers.get_all(name))
-            .take(4)
-            .filter_map(|value| value.to_str().ok());
-        let mut marks: Vec<Mark> = target
-            .authority()
-            .map(http::uri::Authority::as_str)
+        let field = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let forwarded = match forwarding {
+            Forwarding::Trusted => field(HeaderName::from_static("x-forwarded-host")),
+            Forwarding::Keyed => None,
+        };
+        let host = forwarded
+            .or(target.authority().map(Authority::as_str))
+            .or_else(|| field(HOST));
+        let mut marks: Vec<Mark> = host
             .into_iter()
-            .chain(named)
             .flat_map(|host| {
                 // Behind a proxy the scheme may be another than this request shows.
                 [normal_host(host, secure), normal_host(host, !secure)]

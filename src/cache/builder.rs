@@ -119,7 +119,8 @@ impl CacheBuilder {
     /// Registers a request extension that says who is asking, as the application's own authentication sets it.
     ///
     /// A request that carries it fills a shared page only if the response says `public` or `s-maxage`; on a
-    /// [`shared`](crate::CacheLayer::shared) route it is taken away before the handler.
+    /// [`shared`](crate::CacheLayer::shared) route it is taken away before the handler. It must be there when the page layer is asked: what an
+    /// extractor or a layer within adds is not seen, and calls [`Trace::read_identity`](crate::Trace::read_identity) instead.
     pub fn identity<T: Clone + Send + Sync + 'static>(mut self) -> Self {
         self.identities.push(IdentityType::of::<T>());
         self

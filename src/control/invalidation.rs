@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::background::Background;
 use crate::cache::Cache;
-use crate::page::RequestHead;
+use crate::page::{Forwarding, RequestHead};
 use crate::store::{Mark, Purge};
 
 /// Frees the page of an address, with all its variants and queries, when an unsafe method has changed it.
@@ -38,6 +38,7 @@ use crate::store::{Mark, Purge};
 #[derive(Clone)]
 pub struct InvalidationLayer {
     cache: Cache,
+    forwarding: Forwarding,
 }
 
 impl InvalidationLayer {
@@ -45,7 +46,15 @@ impl InvalidationLayer {
     pub fn new(cache: &Cache) -> Self {
         Self {
             cache: cache.clone(),
+            forwarding: Forwarding::default(),
         }
+    }
+
+    /// What `X-Forwarded-Host` means: the same as for the page layers whose pages are freed. Default: [`Forwarding::Keyed`].
+    #[must_use]
+    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = forwarding;
+        self
     }
 }
 
@@ -62,6 +71,7 @@ impl<S> Layer<S> for InvalidationLayer {
         InvalidationService {
             inner,
             cache: self.cache.clone(),
+            forwarding: self.forwarding,
         }
     }
 }
@@ -71,6 +81,7 @@ impl<S> Layer<S> for InvalidationLayer {
 pub struct InvalidationService<S> {
     inner: S,
     cache: Cache,
+    forwarding: Forwarding,
 }
 
 impl<S> fmt::Debug for InvalidationService<S> {
@@ -97,7 +108,8 @@ where
         let owed = if is_safe(request.method()) {
             None
         } else {
-            let marks = self.cache.shared.target_marks(&RequestHead::of(&request));
+            let head = RequestHead::of(&request);
+            let marks = self.cache.shared.target_marks(&head, self.forwarding);
             Some(Owed {
                 cache: self.cache.clone(),
                 marks,

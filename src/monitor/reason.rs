@@ -123,6 +123,12 @@ tokens! {
         PerPerson = "per-person",
         /// An answer to one origin of a cross-origin request.
         Cors = "cors",
+        /// A page layer within tells pages apart by what this one's key does not know.
+        KeyParts = "key-parts",
+        /// More tags than are kept.
+        Tags = "tags",
+        /// More fields than are kept.
+        Fields = "fields",
         /// `Vary: *`.
         VaryAny = "vary-any",
         /// More or longer selecting fields than are kept.

@@ -141,9 +141,7 @@ impl Commit {
         };
         let keep = self.times.keep_until;
         let most = self.page.policy.max_variants;
-        let next = index
-            .with(&self.vary, &self.variant, self.date, keep, now, most)
-            .map_err(|_| NotStored::Variants)?;
+        let next = index.with(&self.vary, &self.variant, self.date, keep, now, most);
         self.put(Key::new(&self.variant), record.clone(), When::Fenced)
             .await?;
         let until = next.keep_until();

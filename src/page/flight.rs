@@ -178,6 +178,8 @@ pub(super) struct Lead {
     cache: Arc<crate::cache::Shared>,
     key: Box<[u8]>,
     flight: Arc<Flight>,
+    /// Can others join?
+    public: bool,
     ended: bool,
 }
 
@@ -187,13 +189,21 @@ impl Lead {
             cache: cache.clone(),
             key: key.into(),
             flight: flight.clone(),
+            public: true,
             ended: false,
         }
     }
 
     /// A flight that nobody can join.
     pub(super) fn alone(cache: &Arc<crate::cache::Shared>, key: &[u8], stamp: Stamp) -> Self {
-        Self::at(cache, key, &Flight::new(stamp))
+        let mut lead = Self::at(cache, key, &Flight::new(stamp));
+        lead.public = false;
+        lead
+    }
+
+    /// Is it for others too?
+    pub(super) fn is_public(&self) -> bool {
+        self.public
     }
 
     pub(super) fn stamp(&self) -> Stamp {

@@ -30,6 +30,8 @@ pub(super) struct Call<S, B> {
     pub(super) inner: S,
     pub(super) request: Request<B>,
     pub(super) base: Box<[u8]>,
+    /// How much of it names the page, whichever of nested layers this is.
+    pub(super) core: usize,
     /// Does the handler see who is asking?
     pub(super) credentials: bool,
     pub(super) head_only: bool,
@@ -119,7 +121,10 @@ impl<S, B> Call<S, B> {
     /// The marks that a page of this request carries whatever the handler adds.
     fn marks(&self) -> Vec<Mark> {
         let shared = &self.page.cache.shared;
-        let mut marks = vec![shared.namespace_mark, shared.key_mark(&self.base)];
+        let mut marks = vec![
+            shared.namespace_mark,
+            shared.key_mark(&self.base[..self.core]),
+        ];
         let head = RequestHead::of(&self.request);
         if let Ok(seen) = screen(&head, false, &[])
             && let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen)
@@ -146,13 +151,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         trace(&mut self.request);
         let mut response = self.inner.oneshot(self.request).await?;
         let page = &self.page;
-        respond::forwarded(
-            &page.cache,
-            page.policy.x_cache,
-            &mut response,
-            reason,
-            self.shown,
-        );
+        respond::forwarded(page, &mut response, reason, self.shown, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }
 }

@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::body::PageBody;
 use super::layer::Page;
 use super::respond::{self, Shown};
-use crate::background::Background;
+use crate::background::{Background, LONGEST_ALONE};
 use crate::monitor::Reason;
 
 pin_project! {
@@ -128,14 +128,12 @@ where
             }
             KindProjection::Forwarding { inner, then } => {
                 let mut response = ready!(inner.as_mut().poll(cx))?;
-                let page = &then.page;
-                respond::forwarded(
-                    &page.cache,
-                    page.policy.x_cache,
-                    &mut response,
-                    then.reason,
-                    then.shown,
-                );
+                let Then {
+                    page,
+                    reason,
+                    shown,
+                } = then;
+                respond::forwarded(page, &mut response, *reason, *shown, &page.policy.tags);
                 Poll::Ready(Ok(response.map(PageBody::passed)))
             }
             KindProjection::Filling { filling } => filling.poll(cx),
@@ -163,7 +161,8 @@ impl<T: 'static> Drop for Filling<T> {
         if self.leading.load(Ordering::Acquire) && !self.panicked {
             self.background.spawn(Box::pin(async move {
                 // The answer has no reader; dropping it leaves its recording to the pump.
-                drop(future.await);
+                let answer = tokio::time::timeout(LONGEST_ALONE, future).await;
+                drop(answer);
             }));
         }
     }

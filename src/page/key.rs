@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::Uri;
 use http::uri::Authority;
+use http::{HeaderValue, Uri};
 
 use super::policy::{Forwarding, Policy};
 use super::request::RequestHead;
@@ -41,6 +41,8 @@ pub(super) struct KeyBuf {
     inline: [u8; Self::INLINE],
     len: usize,
     spilled: Vec<u8>,
+    /// How much of it is the page's, without the depth of the layer.
+    core: usize,
 }
 
 impl KeyBuf {
@@ -51,6 +53,7 @@ impl KeyBuf {
             inline: [0; Self::INLINE],
             len: 0,
             spilled: Vec::new(),
+            core: 0,
         }
     }
 
@@ -60,6 +63,10 @@ impl KeyBuf {
         } else {
             &self.spilled
         }
+    }
+
+    pub(super) fn core(&self) -> usize {
+        self.core
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -120,9 +127,6 @@ pub(super) fn key_of(
     depth: u8,
 ) -> Result<(), Bypass> {
     key.push(prefix);
-    if depth > 0 {
-        key.part(Part::Depth, &[depth]);
-    }
 
     let authority = authority_of(policy, head, seen)?;
     key.flag(if authority.secure {
@@ -147,8 +151,14 @@ pub(super) fn key_of(
         push_inner(key, policy, target, head.uri);
     }
 
-    if seen.forwarding && policy.forwarding == Forwarding::Keyed {
-        push_forwarding(key, head)?;
+    match policy.forwarding {
+        Forwarding::Keyed if seen.forwarding => push_forwarding(key, head)?,
+        // The proxy's own name for this server, which the handler may read too.
+        Forwarding::Trusted => {
+            let host = seen.host.map_or(&b""[..], HeaderValue::as_bytes);
+            key.part(Part::ForwardingValue, host);
+        }
+        Forwarding::Keyed => {}
     }
     for part in &policy.parts {
         match part.value(head) {
@@ -159,6 +169,11 @@ pub(super) fn key_of(
 
     if key.as_bytes().len() > LONGEST {
         return Err(Bypass::KeyLength);
+    }
+    key.core = key.as_bytes().len();
+    // Last, so that a page is purged by its key whichever of several nested layers has stored it.
+    if depth > 0 {
+        key.part(Part::Depth, &[depth]);
     }
     Ok(())
 }
@@ -284,6 +299,28 @@ fn push_forwarding(key: &mut KeyBuf, head: &RequestHead<'_>) -> Result<(), Bypas
         }
     }
     Ok(())
+}
+
+/// The host of the key, where the request spells it otherwise: with a default port, or in capitals. The handler must see what is keyed.
+pub(super) fn respelled_host(
+    policy: &Policy,
+    head: &RequestHead<'_>,
+    seen: &Seen<'_>,
+) -> Option<String> {
+    if policy.forwarding == Forwarding::Trusted {
+        return None;
+    }
+    let authority = authority_of(policy, head, seen).ok()?;
+    let host = normal_host(authority.host, authority.secure)?;
+    let spelled = |spelling: &str| spelling == host;
+    let as_named = seen
+        .host
+        .is_none_or(|value| value.to_str().is_ok_and(spelled));
+    let as_addressed = [head.target(), head.uri]
+        .iter()
+        .filter_map(|uri| uri.authority())
+        .all(|authority| spelled(authority.as_str()));
+    (!as_named || !as_addressed).then_some(host)
 }
 
 /// The host and target under which the page of this request is purged: with the query of its key, which the handler saw.

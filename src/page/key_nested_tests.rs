@@ -73,7 +73,7 @@ fn a_query_rule_holds_for_the_target_and_for_a_rewrite() {
 
 #[test]
 fn the_handler_sees_the_query_of_the_key_and_a_rewrite_keeps_its_own() {
-    let rule = QueryRule::only(["a"]);
+    let layer = page().query(QueryRule::only(["a"]));
     let table = [
         ("/t/p?b=1&a=1", "/p?b=1&a=1", "/t/p?a=1", "/p?a=1"),
         ("/old?b=1&a=1", "/new?b=2&a=7", "/old?a=1", "/new?a=7"),
@@ -83,7 +83,7 @@ fn the_handler_sees_the_query_of_the_key_and_a_rewrite_keeps_its_own() {
     ];
     for (original, uri, seen_original, seen_uri) in table {
         let mut request = within(original, uri);
-        canonicalise(&mut request, &rule);
+        canonicalise(layer.page(), &mut request);
         let OriginalUri(of_client) = request.extensions().get().unwrap();
         assert_eq!(
             (of_client.to_string(), request.uri().to_string()),

@@ -79,6 +79,11 @@ impl CacheLayer {
     }
 
     #[cfg(test)]
+    pub(super) fn page(&self) -> &Page {
+        &self.page
+    }
+
+    #[cfg(test)]
     pub(super) fn key_at(
         &self,
         head: &RequestHead<'_>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use tower::ServiceExt;
@@ -30,6 +31,9 @@ use crate::identity::Traced;
 use crate::monitor::{Absence, NotStored, Reason};
 use crate::store::{Mark, Stamp};
 
+/// The most tags that a handler can give its page: each is looked at after every purge.
+const MOST_TAGS: usize = 1_000;
+
 impl<S, ReqBody> Call<S, ReqBody> {
     /// Asks the handler, and decides what becomes of its answer.
     pub(super) async fn lead<ResBody>(
@@ -47,7 +51,13 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let page = self.page.clone();
         let shared = &page.cache.shared;
         withhold(&page, &mut self.request);
-        canonicalise(&mut self.request, &page.policy.query);
+        canonicalise(&page, &mut self.request);
+        if lead.is_public() {
+            // What one client has already must not keep the page from everyone: a fill asks for all of it.
+            for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+                self.request.headers_mut().remove(name);
+            }
+        }
         let traced = trace(&mut self.request);
         let fill = Fill {
             route: page
@@ -74,6 +84,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let shown = self.shown;
         match fill.judge(&response) {
             Err(why) => {
+                let marks = fill.marks.clone();
                 if response.status() == StatusCode::NOT_MODIFIED {
                     // It answers this client's condition, and says nothing of the page: who waited begins anew.
                     drop(lead);
@@ -81,18 +92,17 @@ impl<S, ReqBody> Call<S, ReqBody> {
                     fill.refuse(lead, why);
                 }
                 let mut response = response.map(PageBody::passed);
-                let x_cache = page.policy.x_cache;
-                respond::forwarded(&page.cache, x_cache, &mut response, reason(why), shown);
+                respond::forwarded(&page, &mut response, reason(why), shown, &marks);
                 Ok(response)
             }
             Ok(judged) => {
                 let mut response = fill.record(lead, response, judged);
-                let x_cache = page.policy.x_cache;
                 let reason = match waited {
                     None => Reason::Stored(absence),
                     Some(_) => Reason::StoredAlone(absence),
                 };
-                respond::forwarded(&page.cache, x_cache, &mut response, reason, shown);
+                // Its marks are in its extensions already.
+                respond::forwarded(&page, &mut response, reason, shown, &[]);
                 Ok(response)
             }
         }
@@ -130,6 +140,14 @@ impl Fill {
             answered: shared.clock.now(),
             wall: shared.clock.wall(),
         };
+        let inherited = response.extensions().get::<Inherited>();
+        if inherited.is_some_and(|inherited| inherited.separated) {
+            return Err(NotStored::KeyParts);
+        }
+        let tags = response.extensions().get::<CacheTags>();
+        if tags.is_some_and(|tags| tags.iter().count() > MOST_TAGS) {
+            return Err(NotStored::Tags);
+        }
         let asked = Asked {
             plain_path: self.plain_path,
             credentials: self.credentials,
@@ -194,12 +212,12 @@ impl Fill {
             marks.extend(tags.iter().map(|tag| shared.tag_mark(tag)));
         }
         if let Some(inherited) = parts.extensions.get::<Inherited>() {
-            marks.extend_from_slice(&inherited.0);
+            marks.extend_from_slice(&inherited.marks);
         }
         marks.sort_unstable();
         marks.dedup();
         let marks: Arc<[Mark]> = marks.into();
-        parts.extensions.insert(Inherited(marks.clone()));
+        Inherited::add(&self.page, &mut parts.extensions, &marks);
 
         let client =
             respond::complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
@@ -211,11 +229,6 @@ impl Fill {
                 client.clone(),
             )
         };
-        let mut share = shared.budget.share();
-        // Whoever is let in at the head must find room for the whole.
-        let length = plan
-            .length
-            .filter(|length| usize::try_from(*length).is_ok_and(|length| share.grow_to(length)));
         let bounds = Bounds {
             limit: policy.max_body,
             length: plan.length,
@@ -224,7 +237,7 @@ impl Fill {
         let recording = Recording::new(
             Box::pin(Boxed { body }),
             bounds,
-            share,
+            shared.budget.share(),
             shared.background.clone(),
         );
         lead.share(Arc::new(SharedPage {
@@ -234,7 +247,7 @@ impl Fill {
             marks: marks.clone(),
             vary: plan.vary.clone(),
             variant: variant.clone(),
-            length,
+            length: plan.length,
             recording: recording.clone(),
         }));
         recording.begin(Ending {

@@ -34,6 +34,15 @@
 //!   [registered identity](crate::cache::CacheBuilder::identity) is stored only if it says `public` or `s-maxage`, or if the layer is
 //!   [`shared`](CacheLayer::shared), which takes these away from the handler. What larder cannot see (task-locals, an address that a handler
 //!   looks up in a table) is for the application to declare, with [`vary_on`](CacheLayer::vary_on).
+//! * Pages of one cache are told apart by address and policy, not by the service that the layer stands round. Two applications on one cache
+//!   (a public and an internal one, two versions chosen by a field) need a namespace each, or layers that are [`named`](CacheLayer::named).
+//! * A purge outruns what is read within the page layer. What a layer outside has read, before the page layer was asked, is older than the
+//!   fill's stamp: pass on what was read, not what it says, or purge again. Page layers within one another belong on one cache, so that
+//!   the outer copy is struck by the purges of the inner.
+//! * For its lifetime a path is read in one way only: one with encoded slashes, dot segments and the like is stored for a lifetime that the
+//!   response gives, never for the policy's.
+//! * `If-None-Match` and `If-Modified-Since` do not reach the handler when others may wait for its answer; what is filled is the whole page.
+//! * Requests that wait, and stores that have to be waited for, need a tokio runtime with its timer.
 //! * `X-Forwarded-Host` and its like are parts of the key, unless a proxy that overwrites them is [trusted](CacheLayer::forwarding).
 //! * The lifetime is the server's. Clients are told `no-cache`, since a copy in a browser cannot be purged, unless
 //!   [`client_ttl`](CacheLayer::client_ttl) or the response says otherwise.

@@ -139,6 +139,7 @@ impl Policy {
     /// A digest of all settings that decide which requests share a key: a deploy that changes one never reads the entries of another.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = Xxh3::new();
+        self.label.hash(&mut hasher);
         self.shared.hash(&mut hasher);
         self.query.hash(&mut hasher);
         self.forwarding.hash(&mut hasher);
@@ -146,6 +147,13 @@ impl Policy {
             part.name().hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    /// Does the key depend on what no `Vary` can say?
+    pub(super) fn has_computed_parts(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| matches!(part, KeyPart::Computed(..)))
     }
 
     /// The fields that the key depends on, for the `Vary` that caches outside must see.

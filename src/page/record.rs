@@ -16,8 +16,8 @@ use super::body::BoxError;
 use super::budget::Share;
 use super::commit::Ending;
 pub(super) use super::record_state::{AnyBody, Bounds};
-use super::record_state::{Settled, Slot, Stage, State, keep, wake};
-use crate::background::Background;
+use super::record_state::{Settled, Slot, Stage, State, keep, wake_all};
+use crate::background::{Background, LONGEST_ALONE};
 use crate::monitor::NotStored;
 
 pub(super) struct Recording {
@@ -60,6 +60,7 @@ impl Recording {
         Arc::new(Self {
             state: Mutex::new(State {
                 slot: Slot::Idle(body),
+                begun: false,
                 pumped: false,
                 leader_gone: false,
                 frames: VecDeque::new(),
@@ -81,6 +82,7 @@ impl Recording {
     /// Says what is owed at the end; from here on the body may be driven.
     pub(super) fn begin(&self, ending: Ending) {
         let mut state = self.lock();
+        state.begun = true;
         state.ending = Some(ending);
         let ended = matches!(&state.slot, Slot::Idle(body) if body.is_end_stream());
         if ended {
@@ -100,6 +102,17 @@ impl Recording {
     pub(super) fn is_whole(&self) -> bool {
         let state = self.lock();
         state.first == 0 && matches!(state.stage, Stage::Recording | Stage::Complete)
+    }
+
+    /// Finds room in the budget for a body of this length, for one who reads it from the recording.
+    pub(super) fn reserve(&self, length: u64) -> bool {
+        let mut state = self.lock();
+        usize::try_from(length).is_ok_and(|length| {
+            state
+                .share
+                .as_mut()
+                .is_some_and(|share| share.grow_to(length))
+        })
     }
 
     /// Drives the body in the background if nothing has come since the last call.
@@ -185,8 +198,7 @@ impl Recording {
     fn drive(self: &Arc<Self>, cx: &mut Context<'_>, pump: bool) -> Driven {
         let mut state = self.lock();
         if pump && !matches!(state.stage, Stage::Recording) {
-            state.pumped = false;
-            wake(state.leader.take());
+            // Its guard wakes the leader.
             return Driven::Stopped;
         }
         let mut body = match std::mem::replace(&mut state.slot, Slot::Busy) {
@@ -223,10 +235,10 @@ impl Recording {
         let mut state = self.lock();
         let Poll::Ready(frame) = polled else {
             state.slot = Slot::Idle(body);
-            if state.pumped && !pump {
-                // The pump came while the leader was polling; its waker must be the one that the body knows.
-                state.wake_all();
-            }
+            // The pump came while the leader was polling; its waker must be the one that the body knows.
+            let wakers = (state.pumped && !pump).then(|| state.take_wakers());
+            drop(state);
+            wake_all(wakers.into_iter().flatten());
             return Driven::Pending;
         };
         self.moved.store(true, Ordering::Relaxed);
@@ -253,13 +265,14 @@ impl Recording {
         drop(done);
         // Before the last frame goes out: the client's next request must hit.
         settled.carry_out();
-        self.lock().wake_all();
+        let wakers = self.lock().take_wakers();
+        wake_all(wakers);
         Driven::Moved
     }
 
     fn pump(self: &Arc<Self>) {
         let mut state = self.lock();
-        if state.pumped || !matches!(state.stage, Stage::Recording) {
+        if state.pumped || !state.begun || !matches!(state.stage, Stage::Recording) {
             return;
         }
         state.pumped = true;
@@ -277,7 +290,8 @@ impl Recording {
         let guard = PumpGuard(self.clone());
         let started = self.background.spawn(Box::pin(async move {
             let _guard = guard;
-            driver.await;
+            // A body without end must not hold its place for ever. Whoever still waits has it driven again.
+            let _ = tokio::time::timeout(LONGEST_ALONE, driver).await;
         }));
         // Refused, the future was dropped with its guard, which has put things right.
         let _ = started;
@@ -305,8 +319,9 @@ impl Drop for PumpGuard {
         let mut state = self.0.lock();
         let orphaned = state.leader_gone && matches!(state.stage, Stage::Recording);
         state.pumped = false;
-        state.wake_all();
+        let wakers = state.take_wakers();
         drop(state);
+        wake_all(wakers);
         if orphaned {
             self.0.fail();
         }
@@ -321,10 +336,11 @@ impl Recording {
             state.stage = Stage::Failed(None);
         }
         let settled = state.give_up(NotStored::Incomplete, true);
-        state.wake_all();
+        let wakers = state.take_wakers();
         drop(state);
         drop(body);
         settled.carry_out();
+        wake_all(wakers);
     }
 }
 

@@ -13,6 +13,10 @@ use super::budget::Share;
 use super::commit::Ending;
 use crate::monitor::NotStored;
 
+/// What a frame takes beside its bytes; so many are not counted.
+const FRAME_OVERHEAD: usize = 64;
+const FEW_FRAMES: usize = 1_000;
+
 /// The handler's body, whatever its type.
 pub(super) type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
@@ -29,6 +33,8 @@ pub(super) struct Bounds {
 
 pub(super) struct State {
     pub(super) slot: Slot,
+    /// Is it known what is owed at the end? Nothing is driven before.
+    pub(super) begun: bool,
     /// Does a background task drive?
     pub(super) pumped: bool,
     pub(super) leader_gone: bool,
@@ -83,7 +89,9 @@ impl State {
         let frame = match frame.into_data() {
             Ok(data) => {
                 self.received += data.len() as u64;
-                self.frames.push_back(data);
+                if !data.is_empty() {
+                    self.frames.push_back(data);
+                }
                 return self.take_stock(ended, bounds);
             }
             Err(frame) => frame,
@@ -107,8 +115,10 @@ impl State {
     pub(super) fn take_stock(&mut self, ended: bool, bounds: Bounds) -> Settled {
         if let Stage::Recording = self.stage {
             let too_long = bounds.length.is_some_and(|length| self.received > length);
-            let too_large = self.received > bounds.limit as u64;
             let received = usize::try_from(self.received).unwrap_or(usize::MAX);
+            // A body of crumbs takes more for the frames than for what is in them.
+            let crumbs = self.frames.len().saturating_sub(FEW_FRAMES) * FRAME_OVERHEAD;
+            let too_large = received.max(crumbs) > bounds.limit;
             let refusal = if too_long {
                 Some(NotStored::Length)
             } else if too_large {
@@ -116,7 +126,7 @@ impl State {
             } else if !self
                 .share
                 .as_mut()
-                .is_some_and(|share| share.grow_to(received))
+                .is_some_and(|share| share.grow_to(received.saturating_add(crumbs)))
             {
                 Some(NotStored::Budget)
             } else {
@@ -159,7 +169,10 @@ impl State {
     }
 
     pub(super) fn give_up(&mut self, why: NotStored, retry: bool) -> Settled {
-        self.share = None;
+        // While recording was only given up, what is held waits for the leader, and counts.
+        if !matches!(self.stage, Stage::Passing) {
+            self.share = None;
+        }
         match self.ending.take() {
             None => Settled::Nothing,
             Some(ending) => Settled::GivenUp { ending, why, retry },
@@ -174,6 +187,9 @@ impl State {
         while self.first < place && self.frames.pop_front().is_some() {
             self.first += 1;
         }
+        if self.frames.is_empty() {
+            self.share = None;
+        }
     }
 
     pub(super) fn wait(&mut self, waker: &Waker) {
@@ -182,11 +198,11 @@ impl State {
         }
     }
 
-    pub(super) fn wake_all(&mut self) {
-        wake(self.leader.take());
-        for waker in self.waiting.drain(..) {
-            waker.wake();
-        }
+    /// Whom to wake once the lock is gone: a waker may do anything.
+    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
+        let mut wakers = std::mem::take(&mut self.waiting);
+        wakers.extend(self.leader.take());
+        wakers
     }
 }
 
@@ -244,8 +260,8 @@ pub(super) fn keep(slot: &mut Option<Waker>, waker: &Waker) {
     }
 }
 
-pub(super) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
+pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
         waker.wake();
     }
 }

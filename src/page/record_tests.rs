@@ -58,7 +58,7 @@ impl Gate {
     fn open(&self) {
         let mut state = self.state.lock().unwrap();
         state.0 = true;
-        wake(state.1.take());
+        wake_all(state.1.take());
     }
 
     fn is_open(&self, waker: &Waker) -> bool {

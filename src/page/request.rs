@@ -81,6 +81,33 @@ fn with_query(uri: &Uri, query: Option<&str>) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Puts `host` in place of the authority of `uri`, and of the target as the client sent it, where they have one.
+pub(super) fn apply_host(uri: &mut Uri, extensions: &mut Extensions, host: &str) {
+    apply_host_to(uri, host);
+    apply_host_to_original(extensions, host);
+}
+
+#[cfg(feature = "axum")]
+fn apply_host_to_original(extensions: &mut Extensions, host: &str) {
+    if let Some(original) = extensions.get_mut::<axum::extract::OriginalUri>() {
+        apply_host_to(&mut original.0, host);
+    }
+}
+
+#[cfg(not(feature = "axum"))]
+fn apply_host_to_original(_: &mut Extensions, _: &str) {}
+
+fn apply_host_to(uri: &mut Uri, host: &str) {
+    if uri.authority().is_none() {
+        return;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.authority = host.parse().ok();
+    if let Ok(applied) = Uri::from_parts(parts) {
+        *uri = applied;
+    }
+}
+
 /// The route that the request matched, as a label of bounded cardinality.
 #[cfg(feature = "axum")]
 pub(super) fn matched_path(extensions: &Extensions) -> Option<&str> {

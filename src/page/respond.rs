@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, DATE, EXPIRES, VARY};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::PageBody;
 use super::layer::Page;
@@ -61,9 +61,37 @@ impl fmt::Debug for StatusField {
     }
 }
 
-/// The marks of a page that was answered within another page layer, for the page round it.
+/// What a page layer round this one must know of an answer.
 #[derive(Clone, Debug)]
-pub(super) struct Inherited(pub(super) Arc<[Mark]>);
+pub(super) struct Inherited {
+    /// Which purges strike it.
+    pub(super) marks: Arc<[Mark]>,
+    /// Does it depend on what only this layer's key knows?
+    pub(super) separated: bool,
+}
+
+impl Inherited {
+    fn of(page: &Page, marks: Arc<[Mark]>) -> Self {
+        Self {
+            marks,
+            separated: page.policy.has_computed_parts(),
+        }
+    }
+
+    /// Adds what this layer knows to what layers within have said.
+    pub(super) fn add(page: &Page, extensions: &mut Extensions, marks: &[Mark]) {
+        let own = Self::of(page, marks.into());
+        let merged = match extensions.get::<Self>() {
+            None if own.marks.is_empty() && !own.separated => return,
+            None => own,
+            Some(inner) => Self {
+                marks: inner.marks.iter().chain(marks).copied().collect(),
+                separated: inner.separated || own.separated,
+            },
+        };
+        extensions.insert(merged);
+    }
+}
 
 /// Answers from the store.
 pub(super) fn hit<B>(
@@ -93,7 +121,7 @@ pub(super) fn hit<B>(
     if Trace::of(head.extensions).is_some() {
         response
             .extensions_mut()
-            .insert(Inherited(record.marks.clone()));
+            .insert(Inherited::of(page, record.marks.clone()));
     }
     cache.counters.count(Reason::Hit);
     Some(response)
@@ -123,30 +151,31 @@ pub(super) fn collapsed<B>(
     *response.headers_mut() = headers;
     let extensions = response.extensions_mut();
     extensions.insert(reason);
-    extensions.insert(Inherited(shared.marks.clone()));
+    extensions.insert(Inherited::of(page, shared.marks.clone()));
     cache.counters.count(reason);
     Some(response)
 }
 
-/// Finishes what the handler answered: the reason goes into its fields, its extensions and the counters.
+/// Finishes what the handler answered: the reason goes into its fields, its extensions and the counters, and `marks` to the layers outside.
 pub(super) fn forwarded<B>(
-    cache: &Cache,
-    x_cache: bool,
+    page: &Page,
     response: &mut Response<B>,
     reason: Reason,
     shown: Shown,
+    marks: &[Mark],
 ) {
     if shown != Shown::Nothing {
-        let status = status_of(cache, reason, shown);
+        let status = status_of(&page.cache, reason, shown);
         cache_status::append(response.headers_mut(), status);
     }
-    if x_cache {
+    if page.policy.x_cache {
         response
             .headers_mut()
             .insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
     }
+    Inherited::add(page, response.extensions_mut(), marks);
     response.extensions_mut().insert(reason);
-    cache.shared.counters.count(reason);
+    page.cache.shared.counters.count(reason);
 }
 
 fn status_of(cache: &Cache, reason: Reason, shown: Shown) -> HeaderValue {
@@ -220,8 +249,17 @@ pub(super) fn complete_fields(
         return None;
     }
     if let Some(ttl) = policy.client_ttl {
+        let mut before = joined(headers);
+        // Caches outside cannot know what the key depends on.
+        if policy.has_computed_parts() && !directives.public {
+            before = if before.is_empty() {
+                "private".to_owned()
+            } else {
+                format!("private, {before}")
+            };
+        }
         let client = ClientTtl {
-            before: joined(headers),
+            before,
             seconds: ttl.as_secs(),
         };
         headers.insert(CACHE_CONTROL, client.at(0));

@@ -23,7 +23,7 @@ pub(super) struct Seen<'a> {
 }
 
 /// Fields that commonly steer output, and so are keyed where they are not trusted (SEC-POI-02).
-pub(super) const FORWARDING: [&str; 13] = [
+pub(super) const FORWARDING: [&str; 16] = [
     "forwarded",
     "x-forwarded-host",
     "x-forwarded-port",
@@ -31,10 +31,13 @@ pub(super) const FORWARDING: [&str; 13] = [
     "x-forwarded-proto",
     "x-forwarded-scheme",
     "x-forwarded-server",
+    "x-forwarded-ssl",
     "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-host",
     "x-original-url",
     "x-rewrite-url",
 ];
@@ -77,6 +80,7 @@ pub(super) fn screen<'a>(
             14 if name == "content-length" && value != "0" => return Err(Bypass::Content),
             17 if name == "transfer-encoding" => return Err(Bypass::Content),
             19 if name == "if-unmodified-since" => return Err(Bypass::Precondition),
+            19 if name == "proxy-authorization" => seen.credentials = true,
             9.. if !seen.forwarding && (name.starts_with("x-") || name == "forwarded") => {
                 seen.forwarding = FORWARDING.contains(&name);
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -13,11 +14,10 @@ use tower_service::Service;
 use super::body::{BoxError, PageBody};
 use super::flow::{self, Call};
 use super::future::ResponseFuture;
-use super::key::{KeyBuf, key_of};
+use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
 use super::lookup::{Lookup, lookup_now};
-use super::query::QueryRule;
-use super::request::{RequestHead, apply_rule};
+use super::request::{RequestHead, apply_host, apply_rule};
 use super::respond;
 use super::screen::screen;
 use super::storable::WITHHELD;
@@ -126,6 +126,7 @@ where
             no_store,
             shown: shared.status.shown_to(&head),
             base: key.as_bytes().into(),
+            core: key.core(),
             ended,
             until: None,
             request,
@@ -186,12 +187,23 @@ pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
     }
 }
 
-/// The handler sees the query of the key, so that its page cannot depend on what the key leaves out.
-pub(super) fn canonicalise<B>(request: &mut Request<B>, rule: &QueryRule) {
-    if rule.is_as_sent() {
+/// The handler sees the query and the host of the key, so that its page cannot depend on what the key leaves out.
+pub(super) fn canonicalise<B>(page: &Page, request: &mut Request<B>) {
+    let policy = &page.policy;
+    let head = RequestHead::of(request);
+    let host = screen(&head, false, &[])
+        .ok()
+        .and_then(|seen| respelled_host(policy, &head, &seen));
+    if host.is_none() && policy.query.is_as_sent() {
         return;
     }
     let mut extensions = std::mem::take(request.extensions_mut());
-    apply_rule(request.uri_mut(), &mut extensions, rule);
+    apply_rule(request.uri_mut(), &mut extensions, &policy.query);
+    if let Some(host) = host {
+        apply_host(request.uri_mut(), &mut extensions, &host);
+        if let Ok(value) = HeaderValue::from_str(&host) {
+            request.headers_mut().insert(HOST, value);
+        }
+    }
     *request.extensions_mut() = extensions;
 }

@@ -26,9 +26,11 @@ pub(super) struct SharedPage {
 }
 
 impl SharedPage {
-    /// Can it be read from now on? With a length it is known to fit; without one it has to be complete.
+    /// Can it be read from now on? With a length, once there is room for the whole; without one, once it is complete.
     pub(super) fn is_ready(&self) -> bool {
-        self.length.is_some() || self.recording.is_complete()
+        self.length
+            .is_some_and(|length| self.recording.reserve(length))
+            || self.recording.is_complete()
     }
 
     pub(super) fn drive_if_stalled(&self) {

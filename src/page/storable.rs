@@ -21,6 +21,10 @@ pub(super) const WITHHELD: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHO
 /// The most field names in a `Vary` that is kept (SEC-DOS-07).
 const MOST_VARY_NAMES: usize = 8;
 
+/// The most field lines of a response that is stored, and the most bytes of all of them.
+const MOST_FIELDS: usize = 512;
+const LARGEST_HEAD: usize = 64 * 1_024;
+
 /// The longest that an error is stored, whoever gave it its lifetime (SEC-DOS-01).
 const LONGEST_ERROR: Duration = Duration::from_secs(60);
 
@@ -246,6 +250,13 @@ fn permitted_by_form(
     length: Option<u64>,
     policy: &Policy,
 ) -> Result<Option<u64>, NotStored> {
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers.len() > MOST_FIELDS || size > LARGEST_HEAD {
+        return Err(NotStored::Fields);
+    }
     let is_event_stream = headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| starts_with_ignoring_case(kind.as_bytes(), b"text/event-stream"));

@@ -36,20 +36,22 @@ const COMMON: [&str; 18] = [
     "bytes",
 ];
 
-/// Fields about one answer, not about the page: limits, timings and what other caches said in passing (RL-HDR-17).
-const PER_ANSWER: [&str; 11] = [
+/// Fields about one answer, not about the page: timings, and what other caches said in passing.
+const PER_ANSWER: [&str; 7] = [
     "age",
-    "ratelimit",
-    "ratelimit-policy",
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
     "retry-after",
     "x-cache",
     "x-cache-hits",
+    "x-cache-lookup",
     "server-timing",
     "x-response-time",
 ];
+
+/// How the fields of limits begin, which are of this moment and this client (RL-HDR-17).
+const LIMITS: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
+
+/// Trailers about one person, as the fields that keep a response from being stored at all.
+const PERSONAL_TRAILERS: [&str; 3] = ["set-cookie", "authentication-info", "clear-site-data"];
 
 /// The head of a stored response.
 #[derive(Debug)]
@@ -105,10 +107,24 @@ impl StoredPage {
         for name in PER_ANSWER {
             kept.remove(name);
         }
+        let of_limits: Vec<HeaderName> = kept
+            .keys()
+            .filter(|name| LIMITS.iter().any(|limit| name.as_str().starts_with(limit)))
+            .cloned()
+            .collect();
+        for name in of_limits {
+            kept.remove(name);
+        }
         let inner_status = kept.contains_key(CACHE_STATUS);
+        let mut headers = compact(&kept, 4);
+        // Places for what every answer says anew.
+        headers.insert(AGE, HeaderValue::from_static("0"));
+        if !inner_status {
+            headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
+        }
         Self {
             status,
-            headers: compact(&kept, !inner_status),
+            headers,
             trailers: None,
             lifetime,
             client,
@@ -121,9 +137,17 @@ impl StoredPage {
     pub(super) fn completed(&self, length: usize, trailers: Option<HeaderMap>) -> Self {
         let mut headers = self.headers.clone();
         // With a length a message cannot carry trailers in HTTP/1.1; and 204 has none at all (RFC 9110 §8.6).
-        if trailers.is_none() && self.status != StatusCode::NO_CONTENT {
+        if self.status == StatusCode::NO_CONTENT {
+            headers.remove(CONTENT_LENGTH);
+        } else if trailers.is_none() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+        let trailers = trailers.map(|mut trailers| {
+            for name in PERSONAL_TRAILERS {
+                trailers.remove(name);
+            }
+            compact(&trailers, 0)
+        });
         Self {
             status: self.status,
             headers,
@@ -232,45 +256,29 @@ impl HeadObject for StoredPage {
     }
 }
 
-/// What a map takes: its values and unusual names, a bucket for each place, and the hash table.
+/// What a map takes: its names and values, a bucket for each place, and the hash table. Standard names take nothing, but cannot be told.
 fn headers_weight(headers: &HeaderMap) -> usize {
     let texts: usize = headers
         .iter()
-        .map(|(name, value)| {
-            value.len()
-                + if is_standard(name) {
-                    0
-                } else {
-                    name.as_str().len()
-                }
-        })
+        .map(|(name, value)| name.as_str().len() + value.len())
         .sum();
     texts + headers.capacity() * (size_of::<HeaderName>() + size_of::<HeaderValue>() + 32)
 }
 
-/// Standard names take no memory of their own; this knows the commonest letters they begin with, and errs by a few bytes otherwise.
-fn is_standard(name: &HeaderName) -> bool {
-    !name.as_str().starts_with("x-")
-}
-
-/// A copy of the fields whose values share one allocation, with places for `Age` and, if asked for, `Cache-Status`.
-fn compact(headers: &HeaderMap, status_slot: bool) -> HeaderMap {
+/// A copy of the fields whose values share one allocation, with room for some more.
+fn compact(headers: &HeaderMap, more: usize) -> HeaderMap {
     let total = headers.values().map(HeaderValue::len).sum();
     let mut texts = Vec::with_capacity(total);
     for value in headers.values() {
         texts.extend_from_slice(value.as_bytes());
     }
     let texts = Bytes::from(texts);
-    let mut compact = HeaderMap::with_capacity(headers.len() + 4);
+    let mut compact = HeaderMap::with_capacity(headers.len() + more);
     let mut start = 0;
     for (name, value) in headers {
         let end = start + value.len();
         compact.append(name.clone(), compact_value(value, texts.slice(start..end)));
         start = end;
-    }
-    compact.insert(AGE, HeaderValue::from_static("0"));
-    if status_slot {
-        compact.insert(CACHE_STATUS, HeaderValue::from_static(""));
     }
     compact
 }

@@ -37,10 +37,6 @@ struct Selection {
     kept: Vec<(u128, Now)>,
 }
 
-/// The index would grow beyond what is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
-
 impl Variants {
     pub(super) const fn none() -> Self {
         Self {
@@ -90,7 +86,7 @@ impl Variants {
         keep_until: Now,
         now: Now,
         most: usize,
-    ) -> Result<Self, TooMany> {
+    ) -> Self {
         let digest = xxh3_128(key);
         let mut next = self.clone();
         for selection in &mut next.selections {
@@ -119,15 +115,32 @@ impl Variants {
         }
         next.selections
             .sort_by_key(|selection| std::cmp::Reverse(selection.date));
-        let count: usize = next
-            .selections
+        next.selections.truncate(MOST_SELECTIONS);
+        while next.len() > most {
+            next.drop_oldest();
+        }
+        next
+    }
+
+    fn len(&self) -> usize {
+        self.selections
             .iter()
             .map(|selection| selection.kept.len())
-            .sum();
-        if count > most || next.selections.len() > MOST_SELECTIONS {
-            return Err(TooMany);
+            .sum()
+    }
+
+    /// The variant that ends first makes room: were the newest refused instead, a few invented values would switch the page off.
+    fn drop_oldest(&mut self) {
+        let oldest = self
+            .selections
+            .iter_mut()
+            .filter(|selection| !selection.kept.is_empty())
+            .min_by_key(|selection| selection.kept.first().map(|(_, until)| *until));
+        if let Some(selection) = oldest {
+            selection.kept.remove(0);
         }
-        Ok(next)
+        self.selections
+            .retain(|selection| !selection.kept.is_empty());
     }
 
     /// Until when any of them is kept.

@@ -42,22 +42,14 @@ struct Index(Variants);
 
 impl Index {
     fn filed(&self, vary: &str, date: u64, request: &[(&'static str, &str)]) -> Self {
-        self.filed_at(NOW, vary, date, request).unwrap()
+        self.filed_at(NOW, vary, date, request)
     }
 
-    fn filed_at(
-        &self,
-        now: Now,
-        vary: &str,
-        date: u64,
-        request: &[(&'static str, &str)],
-    ) -> Result<Self, TooMany> {
+    fn filed_at(&self, now: Now, vary: &str, date: u64, request: &[(&'static str, &str)]) -> Self {
         let names = names(vary);
         let key = key(vary, request);
         let keep_until = now + seconds(60);
-        self.0
-            .with(&names, &key, date, keep_until, now, MOST)
-            .map(Self)
+        Self(self.0.with(&names, &key, date, keep_until, now, MOST))
     }
 
     fn candidates(&self, request: &[(&'static str, &str)]) -> Vec<Vec<u8>> {
@@ -230,34 +222,46 @@ fn an_index_without_variants_selects_nothing() {
 }
 
 #[test]
-fn variants_are_bounded_and_those_that_are_there_stay() {
+fn variants_are_bounded_and_the_one_that_ends_first_makes_room() {
     let languages: Vec<String> = (0..=MOST).map(|n| format!("l{n}")).collect();
+    let listed = |index: &Index, language: &str| !index.candidates(&[("x-l", language)]).is_empty();
     let mut index = Index::default();
-    for (date, language) in (1..).zip(&languages[..MOST]) {
-        index = index.filed("x-l", date, &[("x-l", language)]);
+    for (at, language) in languages[..MOST].iter().enumerate() {
+        let now = NOW + seconds(at as u64);
+        index = index.filed_at(now, "x-l", 1, &[("x-l", language)]);
     }
-    let too_many = index.filed_at(NOW, "x-l", 99, &[("x-l", &languages[MOST])]);
-    assert_eq!(too_many.err(), Some(TooMany));
-    let too_many = index.filed_at(NOW, "x-other", 99, &[]);
-    assert_eq!(too_many.err(), Some(TooMany), "all fields count together");
-    let renewed = index.filed_at(NOW, "x-l", 99, &[("x-l", &languages[0])]);
     assert!(
-        renewed.is_ok(),
+        languages[..MOST]
+            .iter()
+            .all(|language| listed(&index, language))
+    );
+    let now = NOW + seconds(MOST as u64);
+    let renewed = index.filed_at(now, "x-l", 1, &[("x-l", &languages[0])]);
+    assert!(
+        listed(&renewed, &languages[1]),
         "one that is there already takes no more room"
     );
+    let full = index.filed_at(now, "x-l", 1, &[("x-l", &languages[MOST])]);
+    assert!(listed(&full, &languages[MOST]) && !listed(&full, &languages[0]));
+    assert_eq!(full.0.len(), MOST);
+    let other = full.filed_at(now, "x-other", 1, &[]);
+    assert_eq!(other.0.len(), MOST, "all fields count together");
 }
 
 #[test]
 fn lists_of_fields_are_bounded() {
     let lists: Vec<String> = (0..=MOST_SELECTIONS).map(|n| format!("x-{n}")).collect();
     let mut index = Index::default();
-    for list in &lists[..MOST_SELECTIONS] {
-        index = index.filed(list, 1, &[]);
+    for (date, list) in (1..).zip(&lists) {
+        index = index.filed(list, date, &[]);
     }
-    assert_eq!(index.candidates(&[]).len(), MOST_SELECTIONS);
-    let too_many = index.filed_at(NOW, &lists[MOST_SELECTIONS], 2, &[]);
-    assert_eq!(too_many.err(), Some(TooMany));
-    assert!(index.filed_at(NOW, &lists[0], 2, &[("x-0", "1")]).is_ok());
+    let found = index.candidates(&[]);
+    assert_eq!(found.len(), MOST_SELECTIONS);
+    assert_eq!(
+        found[0],
+        key(&lists[MOST_SELECTIONS], &[]),
+        "the newest is kept"
+    );
 }
 
 #[test]
@@ -270,10 +274,9 @@ fn variants_whose_time_is_over_free_their_places() {
         + seconds(60)
             .checked_sub(std::time::Duration::from_millis(1))
             .unwrap();
-    assert!(index.filed_at(last_moment, "x-d", 2, &[]).is_err());
-    let later = index
-        .filed_at(NOW + seconds(60), "x-d", 2, &[("x-l", "1")])
-        .unwrap();
+    assert_eq!(index.filed_at(last_moment, "x-d", 2, &[]).0.len(), MOST);
+    let later = index.filed_at(NOW + seconds(60), "x-d", 2, &[("x-l", "1")]);
+    assert_eq!(later.0.len(), 1);
     assert_eq!(
         later.candidates(&[("x-l", "1")]),
         [key("x-d", &[])],
@@ -287,9 +290,7 @@ fn an_index_lives_as_long_as_the_last_of_its_variants() {
     let names = names("x-l");
     let with = |index: &Variants, value: &str, keep: u64| {
         let key = key("x-l", &[("x-l", value)]);
-        index
-            .with(&names, &key, 1, NOW + seconds(keep), NOW, MOST)
-            .unwrap()
+        index.with(&names, &key, 1, NOW + seconds(keep), NOW, MOST)
     };
     let two = with(&with(&Variants::none(), "a", 60), "b", 30);
     assert_eq!(two.keep_until(), NOW + seconds(60));
@@ -361,23 +362,25 @@ proptest! {
     #[test]
     fn a_request_finds_the_key_that_it_stored_under(history in prop::collection::vec(any_filed(), 1..12)) {
         let mut index = Variants::none();
-        let mut filed: Vec<(Vec<HeaderName>, u64, Vec<u8>, HeaderMap)> = Vec::new();
+        let mut filed: Vec<(Vec<HeaderName>, Vec<u8>, HeaderMap)> = Vec::new();
         for (list, date, values) in history {
             let names: Vec<_> = list.iter().map(|at| HeaderName::from_static(FIELDS[*at])).collect();
             let request = asked(values);
             let key = variant_key(BASE, &names, &request).unwrap();
-            let Ok(next) = index.with(&names, &key, date, NOW + seconds(60), NOW, 6) else {
-                continue;
-            };
-            index = next;
-            filed.push((names, date, key, request));
+            index = index.with(&names, &key, date, NOW + seconds(60), NOW, 6);
+            filed.push((names, key, request));
         }
-        let selective = filed.iter().filter(|(names, ..)| !names.is_empty()).map(|(_, date, ..)| *date).max();
-        let plain = filed.iter().filter(|(names, ..)| names.is_empty()).map(|(_, date, ..)| *date).max();
-        for (names, _, key, request) in &filed {
+        let dates = |plain: bool| {
+            let of_kind = index.selections.iter().filter(|selection| selection.names.is_empty() == plain);
+            of_kind.map(|selection| selection.date).max()
+        };
+        for (names, key, request) in &filed {
             let found = index.candidates(BASE, request).contains(key);
-            // What varies is always found; what does not, while nothing as young varies.
-            let expected = !names.is_empty() || selective.is_none_or(|selective| Some(selective) < plain);
+            let listed = index.selections.iter().any(|selection| {
+                selection.names == *names && selection.keeps(xxh3_128(key))
+            });
+            // What is listed and varies is always found; what does not vary, while nothing as young does.
+            let expected = listed && (!names.is_empty() || dates(false).is_none_or(|varied| Some(varied) < dates(true)));
             prop_assert_eq!(found, expected);
         }
         let kept: usize = index.selections.iter().map(|selection| selection.kept.len()).sum();
@@ -390,7 +393,7 @@ proptest! {
         let (list, date, values) = one;
         let names: Vec<_> = list.iter().map(|at| HeaderName::from_static(FIELDS[*at])).collect();
         let key = variant_key(BASE, &names, &asked(values)).unwrap();
-        let index = Variants::none().with(&names, &key, date, NOW + seconds(60), NOW, 6).unwrap();
+        let index = Variants::none().with(&names, &key, date, NOW + seconds(60), NOW, 6);
         let found = index.candidates(BASE, &asked(other.2)).contains(&key);
         let agree = list.iter().all(|at| values[*at] == other.2[*at]);
         prop_assert_eq!(found, agree);

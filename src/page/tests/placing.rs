@@ -262,8 +262,95 @@ fn nested(world: &World, runs: &Runs) -> Site {
     let inner = world.page().tag("menu");
     let router = Router::new()
         .route("/p", handler.layer(inner))
-        .layer(world.page());
+        .layer(world.page().named("outer"));
     on_router(world, router, runs)
+}
+
+/// The key under which this layer stores `/p`.
+async fn purge_by_key_of(world: &World, layer: crate::CacheLayer) {
+    let asked = get("/p");
+    let key = layer.key(&RequestHead::of(&asked)).unwrap();
+    let _ = world.cache.purge_key(&key).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_by_key_strikes_the_inner_page_and_the_outer_copy_of_it() {
+    let world = World::new();
+    let runs = Runs::default();
+    let site = nested(&world, &runs);
+    assert_eq!(site.get("/p").await.body, "1");
+    purge_by_key_of(&world, world.page().tag("menu")).await;
+    assert_eq!(site.get("/p").await.body, "2");
+}
+
+/// What an inner layer does not store, an outer one may: it is struck by the same tags.
+#[tokio::test(start_paused = true)]
+async fn a_tag_of_an_inner_layer_that_stores_nothing_frees_the_outer_copy() {
+    for refuses in [true, false] {
+        let world = World::new();
+        let runs = Runs::default();
+        let counted = runs.clone();
+        let handler = get_route(async move || {
+            let run = counted.begin();
+            page(
+                &[("cache-control", "public, max-age=600")],
+                format!("soup {run}"),
+            )
+        });
+        let inner = world.page().tag("menu");
+        let inner = match refuses {
+            true => inner.max_body(1).unwrap(),
+            false => inner.hosts(["elsewhere.example"]).unwrap(),
+        };
+        let router = Router::new()
+            .route("/p", handler.layer(inner))
+            .layer(world.page().named("outer"));
+        let site = on_router(&world, router, &runs);
+        site.get("/p").await;
+        assert_eq!(site.get("/p").await.body, "soup 1", "an outer hit");
+        world.purge_tag("menu").await;
+        assert_eq!(site.get("/p").await.body, "soup 2", "refused: {refuses}");
+    }
+}
+
+/// An outer layer knows nothing of what an inner one computes for its key.
+#[tokio::test(start_paused = true)]
+async fn an_outer_layer_does_not_share_what_an_inner_one_tells_apart() {
+    let world = World::new();
+    let runs = Runs::default();
+    let handler = get_route(async |headers: HeaderMap| {
+        let tenant = headers["x-tenant"].to_str().unwrap().to_owned();
+        page(&[], format!("for {tenant}"))
+    });
+    let inner = world
+        .page()
+        .client_ttl(minutes(1))
+        .vary_on("tenant", |request| {
+            Some(request.headers.get("x-tenant")?.as_bytes().to_vec())
+        });
+    let router = Router::new()
+        .route("/p", handler.layer(inner))
+        .layer(world.page().named("outer"));
+    let site = on_router(&world, router, &runs);
+    for tenant in ["alice", "bob", "alice", "bob"] {
+        let answer = site.ask(get_with("/p", &[("x-tenant", tenant)])).await;
+        assert_eq!(answer.body, format!("for {tenant}"));
+        assert_eq!(answer.field("cache-control"), Some("private, max-age=60"));
+    }
+}
+
+/// Two applications on one cache are told apart by the names of their layers.
+#[tokio::test(start_paused = true)]
+async fn layers_of_different_names_share_nothing() {
+    let world = World::new();
+    let internal = world.site(world.page().named("internal"), |_| async {
+        page(&[], "internal")
+    });
+    let public = world.site(world.page().named("public"), |_| async {
+        page(&[], "public")
+    });
+    assert_eq!(internal.get("/report").await.body, "internal");
+    assert_eq!(public.get("/report").await.body, "public");
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,7 +387,7 @@ async fn a_tag_of_the_inner_page_frees_the_outer_copy_however_that_was_filled() 
         "filled by the handler's answer"
     );
     // The outer copy alone goes; filled again, from the inner layer's hit, it depends on the same.
-    world.purge_key("/p").await;
+    purge_by_key_of(&world, world.page().named("outer")).await;
     assert_eq!(site.get("/p").await.body, "2");
     assert_eq!(
         site.get("/p").await.lines("cache-status").len(),

@@ -211,3 +211,102 @@ async fn a_shut_down_cache_leaves_nothing_running() {
     world.cache.background().shutdown();
     world.assert_at_rest().await;
 }
+
+/// The handler sees the host of the key, however a client spells it: else its page would carry one client's spelling to all.
+#[tokio::test(start_paused = true)]
+async fn the_handler_sees_the_host_of_the_key() {
+    let world = World::new();
+    let site = world.site(world.page(), |request: Request<Body>| async move {
+        let host = request.headers()["host"].to_str().unwrap().to_owned();
+        page(&[], format!("https://{host}{}", request.uri().path()))
+    });
+    let mut spelled = get("/x");
+    spelled
+        .headers_mut()
+        .insert("host", HeaderValue::from_static("Shop.Example:80"));
+    assert_eq!(site.ask(spelled).await.body, "https://shop.example/x");
+    let absolute = get("http://shop.example:80/y");
+    assert_eq!(
+        site.ask(absolute).await.said(),
+        "fwd=bypass",
+        "two spellings are two hosts"
+    );
+    let hit = site.get("/x").await;
+    assert!(hit.is_hit());
+    assert_eq!(hit.body, "https://shop.example/x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn proxy_authorization_is_a_credential() {
+    let world = World::new();
+    let site = world.site(world.page(), |_| async { page(&[], "for one") });
+    for _ in 0..2 {
+        let asked = get_with("/p", &[("proxy-authorization", "Basic x")]);
+        assert!(!site.ask(asked).await.is_hit());
+    }
+    assert_eq!(site.runs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_and_tags_beyond_all_measure_are_not_stored() {
+    let world = World::new();
+    let site = world.site(world.page(), |request: Request<Body>| async move {
+        let mut response = page(&[], "a page");
+        match request.uri().path() {
+            "/lines" => {
+                for n in 0..20_000_u32 {
+                    response
+                        .headers_mut()
+                        .append("x-line", HeaderValue::from(n));
+                }
+            }
+            "/long" => {
+                let long = HeaderValue::from_str(&"x".repeat(70_000)).unwrap();
+                response.headers_mut().insert("x-long", long);
+            }
+            _ => {
+                CacheTags::new((0..2_000).map(|n| n.to_string())).add_to(response.extensions_mut())
+            }
+        }
+        response
+    });
+    for target in ["/lines", "/long", "/tags"] {
+        assert_eq!(site.get(target).await.said(), "fwd=uri-miss", "{target}");
+        assert!(!site.get(target).await.is_hit());
+    }
+}
+
+/// A few invented values do not switch a page off for everyone.
+#[tokio::test(start_paused = true)]
+async fn invented_variants_do_not_keep_real_ones_out() {
+    let world = World::new();
+    let site = world.site(world.page(), |_| async {
+        page(&[("vary", "Accept-Language")], "text")
+    });
+    for n in 0..40 {
+        site.ask(get_with("/p", &[("accept-language", &format!("x-{n}"))]))
+            .await;
+    }
+    site.ask(get_with("/p", &[("accept-language", "de")])).await;
+    assert!(
+        site.ask(get_with("/p", &[("accept-language", "de")]))
+            .await
+            .is_hit()
+    );
+}
+
+/// A body without end must not hold its place in the background for ever once its client has gone.
+#[tokio::test(start_paused = true)]
+async fn a_body_without_end_is_given_up_some_time_after_its_client() {
+    let world = World::new();
+    let site = world.site(world.page().max_body(MIB).unwrap(), |_| async {
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, Infallible>("drop"), ()))
+        });
+        page(&[], Body::from_stream(drops))
+    });
+    drop(site.open(get("/p")).await);
+    assert_eq!(world.cache.background().running(), 1);
+    world.assert_at_rest().await;
+}

@@ -1,7 +1,6 @@
 //! What may not be shared does not queue ("hit-for-miss").
 
 use super::*;
-use crate::seconds;
 
 /// A handler that answers with these fields at once, and ends its body when `body` lets it.
 fn saying(world: &World, layer: CacheLayer, fields: &'static [(&str, &str)], body: &Gate) -> Site {
@@ -215,9 +214,9 @@ async fn what_a_shared_route_refused_does_not_queue_for_those_with_cookies_eithe
     }
 }
 
-/// A 304 answers one client's condition: it says nothing of the page, and of whether that can be stored.
+/// What one client has already must not keep the page from everyone: a fill asks for all of it.
 #[tokio::test(start_paused = true)]
-async fn a_304_to_the_leader_is_neither_shared_nor_remembered() {
+async fn the_condition_of_one_client_does_not_keep_the_page_from_everyone() {
     let world = World::new();
     let gate = Gate::closed();
     let held = gate.clone();
@@ -236,17 +235,48 @@ async fn a_304_to_the_leader_is_neither_shared_nor_remembered() {
     let plain: Vec<_> = (0..10).map(|_| site.start(get("/p"))).collect();
     settle().await;
     gate.open();
-    let conditional = conditional.await.unwrap();
-    assert_eq!(
-        (conditional.status.as_u16(), conditional.said()),
-        (304, "fwd=uri-miss")
-    );
-    for request in plain {
+    for request in std::iter::once(conditional).chain(plain) {
         let answer = request.await.unwrap();
         assert_eq!((answer.status.as_u16(), &*answer.body), (200, "text"));
     }
-    assert_eq!(site.runs(), 2);
-    world.advance(seconds(1));
+    assert_eq!(site.runs(), 1);
     assert!(site.get("/p").await.is_hit());
+    world.assert_at_rest().await;
+}
+
+/// A handler that answers 304 all the same says nothing of the page, and of whether that can be stored.
+#[tokio::test(start_paused = true)]
+async fn a_304_is_neither_shared_nor_remembered() {
+    let world = World::new();
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let handler = runs.handler(move |_| {
+        let first = counted.count() == 1;
+        let held = held.clone();
+        async move {
+            held.pass().await;
+            match first {
+                true => with_status(304, &[], Body::empty()),
+                false => page(&[], "text"),
+            }
+        }
+    });
+    let site = Site::of(world.clone(), runs.clone(), world.page().layer(handler));
+    let leader = site.start(get("/p"));
+    settle().await;
+    let followers: Vec<_> = (0..10).map(|_| site.start(get("/p"))).collect();
+    settle().await;
+    gate.open();
+    let leader = leader.await.unwrap();
+    assert_eq!(
+        (leader.status.as_u16(), leader.said()),
+        (304, "fwd=uri-miss")
+    );
+    for request in followers {
+        assert_eq!(request.await.unwrap().body, "text");
+    }
+    assert_eq!(runs.count(), 2);
     world.assert_at_rest().await;
 }

@@ -118,7 +118,7 @@ async fn a_page_of_a_forwarded_host_is_freed_too() {
     let layer = world.page().forwarding(crate::Forwarding::Trusted);
     let router = Router::new()
         .route("/note", any(handler).layer(layer))
-        .layer(InvalidationLayer::new(&world.cache));
+        .layer(InvalidationLayer::new(&world.cache).forwarding(crate::Forwarding::Trusted));
     let site = Site::of(world.clone(), runs, router);
     let forwarded = [
         ("x-forwarded-host", "Shop.example:443"),
