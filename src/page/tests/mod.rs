@@ -3,12 +3,16 @@
 //! The cache's time stands still until it is moved, tokio's is paused, and gates decide which of several requests is first.
 
 mod basics;
+mod bounds;
+mod cves;
 mod fences;
 mod flights;
 mod followers;
 mod histories;
 mod joins;
 mod passing;
+mod peers;
+mod people;
 mod placing;
 mod selecting;
 mod stores;
@@ -371,6 +375,23 @@ impl Gate {
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Random numbers that a seed repeats.
+struct Dice(u64);
+
+impl Dice {
+    /// A number below `sides`.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % sides
+    }
+
+    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.roll(choices.len() as u64) as usize]
     }
 }
 
