@@ -89,10 +89,10 @@ impl Flights {
     /// Lets nobody join a flight any more that a purge has outlawed, unless another stands in its place already.
     pub(super) fn retire(cache: &crate::cache::Shared, key: &[u8], outlawed: &Arc<Flight>) {
         let mut shard = cache.flights.shard(key);
-        if let Entry::Occupied(place) = shard.entry(key.into()) {
-            if Arc::ptr_eq(place.get(), outlawed) {
-                place.remove();
-            }
+        if let Entry::Occupied(place) = shard.entry(key.into())
+            && Arc::ptr_eq(place.get(), outlawed)
+        {
+            place.remove();
         }
     }
 

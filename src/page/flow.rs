@@ -139,17 +139,17 @@ impl<S, B> Call<S, B> {
         let shared = &self.page.cache.shared;
         let mut marks = vec![shared.namespace_mark, shared.key_mark(&self.base)];
         let head = RequestHead::of(&self.request);
-        if let Ok(seen) = screen(&head, false, &[]) {
-            if let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen) {
-                // Whoever fills the page, its address is that of its key.
-                let query = self.query.clone().unwrap_or(query);
-                marks.extend(page_marks(
-                    &shared.space,
-                    host.as_bytes(),
-                    &path,
-                    query.as_deref(),
-                ));
-            }
+        if let Ok(seen) = screen(&head, false, &[])
+            && let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen)
+        {
+            // Whoever fills the page, its address is that of its key.
+            let query = self.query.clone().unwrap_or(query);
+            marks.extend(page_marks(
+                &shared.space,
+                host.as_bytes(),
+                &path,
+                query.as_deref(),
+            ));
         }
         marks.extend_from_slice(&self.page.policy.tags);
         marks
@@ -203,14 +203,14 @@ impl<S, B> Call<S, B> {
     ) -> Round<R> {
         let until = flight::patience();
         let mut settled = flight::head(&mut phase, until).await;
-        if let Some(Phase::Shared(page)) = &settled {
-            if !page.is_ready() {
-                // Whoever may not take it need not wait for its end, which may be far.
-                if let Some(round) = self.pass_over(page, flight, missed).await {
-                    return round;
-                }
-                settled = flight::whole(&mut phase, until).await;
+        if let Some(Phase::Shared(page)) = &settled
+            && !page.is_ready()
+        {
+            // Whoever may not take it need not wait for its end, which may be far.
+            if let Some(round) = self.pass_over(page, flight, missed).await {
+                return round;
             }
+            settled = flight::whole(&mut phase, until).await;
         }
         match settled {
             None => Round::Alone(Some(NotStored::Waited)),

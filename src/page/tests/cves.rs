@@ -3,11 +3,7 @@
 use super::*;
 
 /// How often the handler runs for two requests of these kinds, one after the other.
-async fn runs_for(
-    fields: &'static [(&str, &str)],
-    first: &[(&str, &str)],
-    second: &[(&str, &str)],
-) -> usize {
+async fn runs_for(fields: Fields, first: &[(&str, &str)], second: &[(&str, &str)]) -> usize {
     let world = World::new();
     let site = world.site(world.page(), move |_| async move { page(fields, "x") });
     site.ask(get_with("/p", first)).await;

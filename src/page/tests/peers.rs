@@ -146,7 +146,7 @@ async fn fault_06_a_part_is_never_served_as_the_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn fault_07_every_line_of_cache_control_is_read_in_any_case() {
-    let lines: [&'static [(&str, &str)]; 4] = [
+    let lines: [Fields; 4] = [
         &[("cache-control", "private, no-store")],
         &[
             ("cache-control", "max-age=60"),
@@ -205,10 +205,7 @@ async fn fault_09_pages_have_keys_of_their_own_without_any_configuration() {
     let router = Router::new()
         .route("/dishes/{id}", show.clone())
         .route("/orders/{id}", show)
-        .layer(world.page())
-        .layer(axum::middleware::map_response(
-            async |response: Response<Body>| response,
-        ));
+        .layer(world.page());
     let site = Site::of(world.clone(), Runs::default(), router);
     for said in ["fwd=uri-miss; stored", "hit; ttl=1800"] {
         for target in ["/dishes/1", "/dishes/2", "/orders/1", "/dishes/1?page=2"] {
@@ -242,7 +239,7 @@ async fn fault_10_followers_do_not_hang_when_the_leaders_client_leaves() {
 #[tokio::test(start_paused = true)]
 async fn fault_11_events_and_endless_bodies_send_their_head_at_once() {
     let world = World::new();
-    let kinds: [&'static [(&str, &str)]; 3] = [
+    let kinds: [Fields; 3] = [
         &[("content-type", "text/event-stream")],
         &[
             ("content-type", "Text/Event-Stream; charset=utf-8"),
@@ -294,11 +291,10 @@ async fn fault_12_trailers_are_kept() {
 async fn fault_14_the_service_is_not_called_on_hits() {
     let world = World::new();
     let site = world.site(world.page(), async |_| page(&[], "soup"));
-    site.get("/p").await;
     for _ in 0..100 {
-        assert!(site.get("/p").await.is_hit());
+        site.get("/p").await;
     }
-    assert_eq!(site.runs(), 1);
+    assert_eq!((site.runs(), world.cache.stats().hits()), (1, 99));
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,7 +46,7 @@ fn from(user: &'static str, shows: Shows, mut request: Request<Body>) -> Request
 }
 
 /// A handler that echoes whoever it sees, in its body and in a field, with these fields of its own.
-fn echo(world: &World, layer: CacheLayer, fields: &'static [(&str, &str)]) -> Site {
+fn echo(world: &World, layer: CacheLayer, fields: Fields) -> Site {
     world.site(layer, move |request: Request<Body>| {
         let field = |name| {
             request
@@ -109,7 +109,7 @@ async fn crowd(site: &Site, seed: u64, allowed: fn(&str, Shows) -> Vec<&str>) ->
 
 #[tokio::test(start_paused = true)]
 async fn what_echoes_who_asks_is_answered_to_nobody_else() {
-    let says: [&'static [(&str, &str)]; 6] = [
+    let says: [Fields; 6] = [
         &[],
         &[("cache-control", "max-age=60")],
         // For all that RFC 9111 §3.5 permits it, an application that says this has not said that the page is for all.
@@ -144,8 +144,7 @@ async fn what_echoes_who_asks_is_answered_to_nobody_else() {
 
 #[tokio::test(start_paused = true)]
 async fn on_a_shared_route_the_handler_sees_nobody_whatever_the_request() {
-    let says: [&'static [(&str, &str)]; 3] =
-        [&[], &[("vary", "Cookie")], &[("cache-control", "public")]];
+    let says: [Fields; 3] = [&[], &[("vary", "Cookie")], &[("cache-control", "public")]];
     for (seed, fields) in (1..).zip(says) {
         let world = world();
         let site = echo(&world, world.page().shared(), fields);
@@ -193,7 +192,7 @@ async fn what_credentials_filled_is_stored_only_if_it_says_that_it_is_for_all() 
 
 #[tokio::test(start_paused = true)]
 async fn what_is_set_or_said_to_one_person_is_neither_stored_nor_shared() {
-    let fields: [&'static [(&str, &str)]; 6] = [
+    let fields: [Fields; 6] = [
         &[("set-cookie", "session=alice")],
         &[
             ("set-cookie", "a=1"),
