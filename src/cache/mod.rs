@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::background::Background;
 use crate::clock::{Clock, Now};
 use crate::header::CacheName;
@@ -70,7 +72,6 @@ pub(crate) struct Shared {
 
 /// What a purge that reached every reader of the store has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a purge that was refused is an error to look at"]
 pub struct Purged {
     stamp: Stamp,
 }
@@ -153,11 +154,9 @@ impl Cache {
     ///
     /// When the store did not take the purge.
     pub async fn purge_key(&self, key: &PageKey) -> Result<Purged, PurgeError> {
-        self.purge(Purge::Key {
-            key: key.as_bytes().into(),
-            mark: self.shared.key_mark(key.as_bytes()),
-        })
-        .await
+        // By its mark, not by its key: the variants stand under keys of their own.
+        self.purge(Purge::Marks(vec![self.shared.key_mark(key.as_bytes())]))
+            .await
     }
 
     /// Frees everything of this cache's namespace and version, and nothing else in the store.
@@ -192,6 +191,8 @@ impl Cache {
         let at_once = poll_fn(|cx| Poll::Ready(purging.as_mut().poll(cx))).await;
         let purged = match at_once {
             Poll::Ready(purged) => purged,
+            // Without a runtime there is no timer either, and this must not panic where a dropped request purges.
+            Poll::Pending if Handle::try_current().is_err() => purging.await,
             Poll::Pending => tokio::time::timeout(shared.store_timeout, purging)
                 .await
                 .unwrap_or_else(|late| {

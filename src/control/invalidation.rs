@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use http::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
@@ -12,6 +12,7 @@ use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::background::Background;
 use crate::cache::Cache;
 use crate::page::RequestHead;
 use crate::store::{Mark, Purge};
@@ -20,7 +21,8 @@ use crate::store::{Mark, Purge};
 ///
 /// It stands round the whole application, since the layer of a page never sees what is sent to another route or method. A 2xx or 3xx answer
 /// to any method but GET, HEAD, OPTIONS, TRACE and QUERY frees the target, before the answer leaves (RFC 9111 §4.4); an answer that says
-/// that nothing was done frees nothing.
+/// that nothing was done frees nothing. When the client goes away before the answer, the target is freed too, since the handler may have done
+/// its work.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -92,19 +94,71 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let marks = if is_safe(request.method()) {
-            Vec::new()
+        let owed = if is_safe(request.method()) {
+            None
         } else {
-            self.cache.shared.target_marks(&RequestHead::of(&request))
+            let marks = self.cache.shared.target_marks(&RequestHead::of(&request));
+            Some(Owed {
+                cache: self.cache.clone(),
+                marks,
+            })
         };
         InvalidationFuture {
             stage: Stage::Asking {
                 inner: self.inner.clone().oneshot(request),
             },
-            cache: (!marks.is_empty()).then(|| (self.cache.clone(), marks)),
+            owed,
         }
     }
 }
+
+/// A purge that is due unless the answer says that nothing was done.
+struct Owed {
+    cache: Cache,
+    marks: Vec<Mark>,
+}
+
+impl Owed {
+    fn settle(mut self) -> Settling {
+        let marks = std::mem::take(&mut self.marks);
+        let cache = self.cache.clone();
+        Box::pin(async move {
+            // The answer of the handler stands, whatever becomes of the purge.
+            if let Err(error) = cache.purge(Purge::Marks(marks)).await {
+                crate::log::purge_error(&error);
+            }
+        })
+    }
+
+    fn forgive(mut self) {
+        self.marks.clear();
+    }
+}
+
+impl Drop for Owed {
+    /// The client went away while the handler was running, which may have changed its data all the same.
+    fn drop(&mut self) {
+        if self.marks.is_empty() {
+            return;
+        }
+        let owed = Self {
+            cache: self.cache.clone(),
+            marks: std::mem::take(&mut self.marks),
+        };
+        let background = self.cache.background().clone();
+        finish(owed.settle(), &background);
+    }
+}
+
+/// Brings a purge to its end that nobody waits for: at once where the store can, else in the background.
+fn finish(mut settling: Settling, background: &Background) {
+    let mut cx = Context::from_waker(Waker::noop());
+    if settling.as_mut().poll(&mut cx).is_pending() {
+        background.spawn(settling);
+    }
+}
+
+type Settling = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// RFC 9110 §9.2.1, and RFC 10008 for QUERY. A method of unknown safety counts as unsafe.
 fn is_safe(method: &Method) -> bool {
@@ -126,7 +180,7 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S, ReqBody, ResBody>,
-        cache: Option<(Cache, Vec<Mark>)>,
+        owed: Option<Owed>,
     }
 }
 
@@ -137,7 +191,7 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         Asking { #[pin] inner: Oneshot<S, Request<ReqBody>> },
-        Purging { purging: Pin<Box<dyn Future<Output = ()> + Send>>, response: Option<Response<ResBody>> },
+        Purging { purging: Purging, response: Option<Response<ResBody>> },
     }
 }
 
@@ -153,25 +207,51 @@ where
             match this.stage.as_mut().project() {
                 StageProjection::Asking { inner } => {
                     let response = ready!(inner.poll(cx))?;
-                    let changed = has_changed_something(response.status());
-                    let Some((cache, marks)) = this.cache.take().filter(|_| changed) else {
+                    let Some(owed) = this.owed.take() else {
                         return Poll::Ready(Ok(response));
                     };
+                    if !has_changed_something(response.status()) {
+                        owed.forgive();
+                        return Poll::Ready(Ok(response));
+                    }
+                    let background = owed.cache.background().clone();
                     this.stage.set(Stage::Purging {
-                        purging: Box::pin(async move {
-                            // The answer of the handler stands, whatever becomes of the purge.
-                            if let Err(error) = cache.purge(Purge::Marks(marks)).await {
-                                crate::log::purge_error(&error);
-                            }
-                        }),
+                        purging: Purging {
+                            settling: Some(owed.settle()),
+                            background,
+                        },
                         response: Some(response),
                     });
                 }
                 StageProjection::Purging { purging, response } => {
-                    ready!(purging.as_mut().poll(cx));
+                    ready!(purging.poll(cx));
                     return Poll::Ready(Ok(response.take().expect("polled after it was ready")));
                 }
             }
+        }
+    }
+}
+
+/// A purge that the answer waits for. It goes on when the client does not.
+struct Purging {
+    settling: Option<Settling>,
+    background: Background,
+}
+
+impl Purging {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(settling) = &mut self.settling {
+            ready!(settling.as_mut().poll(cx));
+            self.settling = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Purging {
+    fn drop(&mut self) {
+        if let Some(settling) = self.settling.take() {
+            finish(settling, &self.background);
         }
     }
 }

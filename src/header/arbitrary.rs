@@ -33,13 +33,13 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Bytes as the parsers of plain slices may meet them.
-pub(super) fn bytes() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![prop::collection::vec(byte(), 0..24), fragment()];
     prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
 }
 
 /// One field value of any bytes that a field value may have.
-pub(super) fn value() -> impl Strategy<Value = HeaderValue> {
+pub(crate) fn value() -> impl Strategy<Value = HeaderValue> {
     bytes().prop_map(|mut bytes| {
         bytes.retain(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
         HeaderValue::from_bytes(&bytes).unwrap()
@@ -47,7 +47,7 @@ pub(super) fn value() -> impl Strategy<Value = HeaderValue> {
 }
 
 /// A map with up to four such lines of one field.
-pub(super) fn lines(field: HeaderName) -> impl Strategy<Value = HeaderMap> {
+pub(crate) fn lines(field: HeaderName) -> impl Strategy<Value = HeaderMap> {
     prop::collection::vec(value(), 0..4).prop_map(move |values| {
         values
             .into_iter()
@@ -57,7 +57,7 @@ pub(super) fn lines(field: HeaderName) -> impl Strategy<Value = HeaderMap> {
 }
 
 /// A map with the given lines of one field.
-pub(super) fn map<'a>(
+pub(crate) fn map<'a>(
     field: &HeaderName,
     lines: impl IntoIterator<Item = impl AsRef<[u8]> + 'a>,
 ) -> HeaderMap {

@@ -29,11 +29,11 @@ pub(crate) mod seconds;
 pub(crate) mod vary;
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
-pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, InvalidName, Member};
+pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, Member};
 pub(crate) use connection::strip_hop_by_hop;
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;

@@ -12,10 +12,12 @@ pub enum Reason {
     Collapsed(Absence),
     /// The handler answered, and its answer was stored (or will be, once its body has ended well).
     Stored(Absence),
+    /// The same, after a wait for a flight that came to nothing for this request.
+    StoredAlone(Absence),
     /// The handler answered, and its answer was not stored.
     Refused(Absence, NotStored),
-    /// The handler answered after a wait for a flight that came to nothing.
-    Uncollapsed(Absence, NotStored),
+    /// The same, after a wait for a flight that came to nothing for this request.
+    RefusedAlone(Absence, NotStored),
     /// The request passed the cache by.
     Bypassed(Bypass),
 }
@@ -155,7 +157,7 @@ tokens! {
 impl Reason {
     /// How many different reasons there are.
     pub(crate) const COUNT: usize = 1
-        + 2 * Absence::ALL.len()
+        + 3 * Absence::ALL.len()
         + 2 * Absence::ALL.len() * NotStored::ALL.len()
         + Bypass::ALL.len();
 
@@ -167,13 +169,14 @@ impl Reason {
             Self::Hit => 0,
             Self::Collapsed(absence) => 1 + absence as usize,
             Self::Stored(absence) => 1 + absences + absence as usize,
+            Self::StoredAlone(absence) => 1 + 2 * absences + absence as usize,
             Self::Refused(absence, why) => {
-                1 + 2 * absences + why as usize * absences + absence as usize
+                1 + 3 * absences + why as usize * absences + absence as usize
             }
-            Self::Uncollapsed(absence, why) => {
-                1 + 2 * absences + pairs + why as usize * absences + absence as usize
+            Self::RefusedAlone(absence, why) => {
+                1 + 3 * absences + pairs + why as usize * absences + absence as usize
             }
-            Self::Bypassed(why) => 1 + 2 * absences + 2 * pairs + why as usize,
+            Self::Bypassed(why) => 1 + 3 * absences + 2 * pairs + why as usize,
         }
     }
 
@@ -188,16 +191,17 @@ impl Reason {
         std::iter::once(Self::Hit)
             .chain(absences().map(Self::Collapsed))
             .chain(absences().map(Self::Stored))
+            .chain(absences().map(Self::StoredAlone))
             .chain(refusals().map(|(absence, why)| Self::Refused(absence, why)))
-            .chain(refusals().map(|(absence, why)| Self::Uncollapsed(absence, why)))
+            .chain(refusals().map(|(absence, why)| Self::RefusedAlone(absence, why)))
             .chain(Bypass::ALL.iter().copied().map(Self::Bypassed))
     }
 
     /// Why nothing was stored, if that is what happened.
     pub const fn detail(self) -> Option<&'static str> {
         match self {
-            Self::Hit | Self::Collapsed(_) | Self::Stored(_) => None,
-            Self::Refused(_, why) | Self::Uncollapsed(_, why) => Some(why.as_str()),
+            Self::Hit | Self::Collapsed(_) | Self::Stored(_) | Self::StoredAlone(_) => None,
+            Self::Refused(_, why) | Self::RefusedAlone(_, why) => Some(why.as_str()),
             Self::Bypassed(why) => Some(why.as_str()),
         }
     }
@@ -207,9 +211,12 @@ impl Reason {
         match self {
             Self::Hit | Self::Collapsed(_) => "HIT",
             Self::Stored(Absence::Stale)
+            | Self::StoredAlone(Absence::Stale)
             | Self::Refused(Absence::Stale, _)
-            | Self::Uncollapsed(Absence::Stale, _) => "EXPIRED",
-            Self::Stored(_) | Self::Refused(..) | Self::Uncollapsed(..) => "MISS",
+            | Self::RefusedAlone(Absence::Stale, _) => "EXPIRED",
+            Self::Stored(_) | Self::StoredAlone(_) | Self::Refused(..) | Self::RefusedAlone(..) => {
+                "MISS"
+            }
             Self::Bypassed(_) => "BYPASS",
         }
     }

@@ -111,14 +111,17 @@ impl Stats {
         self.sum(|reason| {
             matches!(
                 reason,
-                Reason::Stored(_) | Reason::Refused(..) | Reason::Uncollapsed(..)
+                Reason::Stored(_)
+                    | Reason::StoredAlone(_)
+                    | Reason::Refused(..)
+                    | Reason::RefusedAlone(..)
             )
         })
     }
 
     /// Answers of a handler that were stored.
     pub fn stored(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Stored(_)))
+        self.sum(|reason| matches!(reason, Reason::Stored(_) | Reason::StoredAlone(_)))
     }
 
     /// Requests that found a stale response.
@@ -127,8 +130,9 @@ impl Stats {
             matches!(
                 reason,
                 Reason::Stored(Absence::Stale)
+                    | Reason::StoredAlone(Absence::Stale)
                     | Reason::Refused(Absence::Stale, _)
-                    | Reason::Uncollapsed(Absence::Stale, _)
+                    | Reason::RefusedAlone(Absence::Stale, _)
                     | Reason::Collapsed(Absence::Stale)
             )
         })

@@ -38,7 +38,8 @@ impl PageControl {
         }
     }
 
-    /// This page's lifetime, in place of the layer's. The response's own directives still come first.
+    /// This page's lifetime, in place of the layer's. The response's own directives still come first, and an error is stored for a minute
+    /// at most.
     #[must_use]
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.ttl = Some(ttl.into());

@@ -19,7 +19,7 @@ use crate::store::Stamp;
 /// The most that wait for one flight.
 const MOST_FOLLOWERS: usize = 1_024;
 
-/// The longest that one waits.
+/// The longest that one request waits, for all flights that it follows.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a recording may stand still before those who wait drive it themselves.
@@ -231,8 +231,9 @@ impl Lead {
             return;
         }
         self.ended = true;
-        Flights::retire(&self.cache, &self.key, &self.flight);
+        // Counted before the place is free: whoever leads next must know that the store may hold more than it saw.
         self.cache.flights.ended.fetch_add(1, Ordering::Release);
+        Flights::retire(&self.cache, &self.key, &self.flight);
     }
 }
 

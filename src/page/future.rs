@@ -40,7 +40,8 @@ pin_project! {
     {
         // A hit neither boxes nor waits.
         Ready { response: Option<Response<PageBody<ResBody>>> },
-        Forwarding { #[pin] inner: Oneshot<S, Request<ReqBody>>, then: Then },
+        // Boxed, so that a hit need not move the room for it.
+        Forwarding { inner: Pin<Box<Oneshot<S, Request<ReqBody>>>>, then: Then },
         Filling { filling: Filling<Result<Response<PageBody<ResBody>>, S::Error>> },
     }
 }
@@ -56,6 +57,8 @@ type AnyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A fill. When its client goes away while it leads a flight, it goes on in the background.
 struct Filling<T: 'static> {
     future: Option<AnyFuture<T>>,
+    /// Did the last poll not return? Then the handler panicked, and the future must not be polled again.
+    panicked: bool,
     leading: Arc<AtomicBool>,
     background: Background,
 }
@@ -82,7 +85,7 @@ where
     ) -> Self {
         Self {
             kind: Kind::Forwarding {
-                inner,
+                inner: Box::pin(inner),
                 then: Then {
                     page,
                     reason,
@@ -101,6 +104,7 @@ where
             kind: Kind::Filling {
                 filling: Filling {
                     future: Some(make(leading.clone())),
+                    panicked: false,
                     leading,
                     background: background.clone(),
                 },
@@ -123,7 +127,7 @@ where
                 Poll::Ready(Ok(response.take().expect("polled after it was ready")))
             }
             KindProjection::Forwarding { inner, then } => {
-                let mut response = ready!(inner.poll(cx))?;
+                let mut response = ready!(inner.as_mut().poll(cx))?;
                 let page = &then.page;
                 respond::forwarded(
                     &page.cache,
@@ -142,7 +146,10 @@ where
 impl<T: 'static> Filling<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         let future = self.future.as_mut().expect("polled after it was ready");
-        let output = ready!(future.as_mut().poll(cx));
+        self.panicked = true;
+        let polled = future.as_mut().poll(cx);
+        self.panicked = false;
+        let output = ready!(polled);
         self.future = None;
         Poll::Ready(output)
     }
@@ -153,8 +160,7 @@ impl<T: 'static> Drop for Filling<T> {
         let Some(future) = self.future.take() else {
             return;
         };
-        // A panic in the handler drops this too, with a future that must not be polled again.
-        if self.leading.load(Ordering::Acquire) && !std::thread::panicking() {
+        if self.leading.load(Ordering::Acquire) && !self.panicked {
             self.background.spawn(Box::pin(async move {
                 // The answer has no reader; dropping it leaves its recording to the pump.
                 drop(future.await);

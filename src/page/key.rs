@@ -1,6 +1,10 @@
 //! The key of a page: every part typed and length-prefixed, so that distinct requests never share one.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use http::Uri;
+use http::uri::Authority;
 
 use super::policy::{Forwarding, Policy};
 use super::request::RequestHead;
@@ -42,7 +46,7 @@ pub(super) struct KeyBuf {
 impl KeyBuf {
     const INLINE: usize = 256;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             inline: [0; Self::INLINE],
             len: 0,
@@ -94,31 +98,27 @@ enum Part {
     Host,
     Path,
     Query,
+    InnerScheme,
+    InnerHost,
     InnerPath,
     InnerQuery,
+    NoInnerQuery,
     ForwardingName,
     ForwardingValue,
-    AbsentPart,
-    PresentPart,
+    Absent,
+    Present,
     Depth,
 }
 
-/// The key of the request, and the address by which its page is purged.
-pub(super) struct Keyed {
-    pub(super) key: KeyBuf,
-    /// The query that the handler must see, where the rule has changed it.
-    pub(super) query: Option<Option<String>>,
-}
-
-/// Computes the key. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
+/// Writes the key of a request. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
 pub(super) fn key_of(
+    key: &mut KeyBuf,
     prefix: &[u8],
     policy: &Policy,
     head: &RequestHead<'_>,
     seen: &Seen<'_>,
     depth: u8,
-) -> Result<Keyed, Bypass> {
-    let mut key = KeyBuf::new();
+) -> Result<(), Bypass> {
     key.push(prefix);
     if depth > 0 {
         key.part(Part::Depth, &[depth]);
@@ -130,7 +130,7 @@ pub(super) fn key_of(
     } else {
         Part::Http
     });
-    push_host(&mut key, authority.host, authority.secure)?;
+    push_host(key, authority.host, authority.secure)?;
     if let Some(hosts) = &policy.hosts {
         let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
         if !hosts.contains(&host) {
@@ -139,40 +139,31 @@ pub(super) fn key_of(
     }
 
     let target = head.target();
-    let target_query = policy.query.apply(target.query());
     key.part(Part::Path, target.path().as_bytes());
-    if let Some(query) = &target_query {
+    if let Some(query) = policy.query.apply(target.query()) {
         key.part(Part::Query, query.as_bytes());
     }
-    // Under `nest` the target's path ends with that of the request. After a rewrite it does not, and both count.
-    let rewritten = !std::ptr::eq(target, head.uri)
-        && !(target.path().ends_with(head.uri.path()) && target.query() == head.uri.query());
-    if rewritten {
-        key.part(Part::InnerPath, head.uri.path().as_bytes());
-        if let Some(query) = policy.query.apply(head.uri.query()) {
-            key.part(Part::InnerQuery, query.as_bytes());
-        }
+    if !std::ptr::eq(target, head.uri) {
+        push_inner(key, policy, target, head.uri);
     }
 
     if seen.forwarding && policy.forwarding == Forwarding::Keyed {
-        push_forwarding(&mut key, head)?;
+        push_forwarding(key, head)?;
     }
     for part in &policy.parts {
         match part.value(head) {
-            None => key.flag(Part::AbsentPart),
-            Some(value) => key.part(Part::PresentPart, &value),
+            None => key.flag(Part::Absent),
+            Some(value) => key.part(Part::Present, &value),
         }
     }
 
     if key.as_bytes().len() > LONGEST {
         return Err(Bypass::KeyLength);
     }
-    let query = (!policy.query.is_as_sent() && target_query.as_deref() != head.uri.query())
-        .then(|| target_query.map(std::borrow::Cow::into_owned));
-    Ok(Keyed { key, query })
+    Ok(())
 }
 
-struct Authority<'a> {
+struct Addressed<'a> {
     host: &'a str,
     secure: bool,
 }
@@ -182,7 +173,7 @@ fn authority_of<'a>(
     policy: &Policy,
     head: &RequestHead<'a>,
     seen: &Seen<'a>,
-) -> Result<Authority<'a>, Bypass> {
+) -> Result<Addressed<'a>, Bypass> {
     let trusted = |name: &str| {
         (policy.forwarding == Forwarding::Trusted)
             .then(|| head.headers.get(name))
@@ -193,13 +184,13 @@ fn authority_of<'a>(
     let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
     let secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     if let Some(host) = trusted("x-forwarded-host") {
-        return Ok(Authority { host, secure });
+        return Ok(Addressed { host, secure });
     }
     let named = match seen.host {
         None => None,
         Some(value) => Some(value.to_str().map_err(|_| Bypass::Authority)?),
     };
-    let addressed = target.authority().map(http::uri::Authority::as_str);
+    let addressed = target.authority().map(Authority::as_str);
     let host = match (addressed, named) {
         (Some(addressed), Some(named)) if !addressed.eq_ignore_ascii_case(named) => {
             return Err(Bypass::Authority);
@@ -207,40 +198,77 @@ fn authority_of<'a>(
         (Some(host), _) | (None, Some(host)) => host,
         (None, None) => return Err(Bypass::Authority),
     };
-    Ok(Authority { host, secure })
+    Ok(Addressed { host, secure })
 }
 
-/// Is this a host with an optional port, without user information?
+/// Is this a host with an optional port, without user information (RFC 9110 §4.2.4, RFC 3986 §3.2.2)?
 fn is_host(host: &str) -> bool {
-    let mut bytes = host.bytes();
-    !host.is_empty()
-        && host.len() <= 255
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._~[]:!$&'()*+,;=%".contains(&byte))
+    const NAME: &[u8] = b"-._~!$&'()*+,;=%";
+    const LITERAL: &[u8] = b"-._~!$&'()*+,;=:";
+    let made_of = |text: &str, marks: &[u8]| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || marks.contains(&byte))
+    };
+    let (is_named, rest) = match host.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((literal, rest)) => (made_of(literal, LITERAL), rest),
+            None => return false,
+        },
+        None => {
+            let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+            (made_of(name, NAME), rest)
+        }
+    };
+    let has_port = rest.strip_prefix(':').is_some_and(|port| {
+        // The grammar allows an empty one.
+        port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    is_named && host.len() <= 255 && (rest.is_empty() || has_port)
 }
 
-fn without_default_port(host: &str, secure: bool) -> &str {
+/// The host without a port that says nothing; `None` if it is no host. Only what is valid as a whole may lose a part.
+fn without_default_port(host: &str, secure: bool) -> Option<&str> {
     let port = if secure { ":443" } else { ":80" };
-    let host = host.strip_suffix(port).unwrap_or(host);
-    host.strip_suffix(':').unwrap_or(host)
+    let shorter = host.strip_suffix(port).or(host.strip_suffix(':'));
+    is_host(host).then(|| shorter.unwrap_or(host))
 }
 
 /// The host as keys hold it: lower case, without the default port; `None` if it is none.
 pub(crate) fn normal_host(host: &str, secure: bool) -> Option<String> {
-    let host = without_default_port(host, secure);
-    is_host(host).then(|| host.to_ascii_lowercase())
+    without_default_port(host, secure).map(str::to_ascii_lowercase)
 }
 
 fn push_host(key: &mut KeyBuf, host: &str, secure: bool) -> Result<(), Bypass> {
-    let host = without_default_port(host, secure);
-    if !is_host(host) {
-        return Err(Bypass::Authority);
-    }
+    let host = without_default_port(host, secure).ok_or(Bypass::Authority)?;
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         key.part(Part::Host, host.to_ascii_lowercase().as_bytes());
     } else {
         key.part(Part::Host, host.as_bytes());
     }
     Ok(())
+}
+
+/// Within `nest`, or behind a layer that rewrites, the handler sees another target than the client sent: both count.
+fn push_inner(key: &mut KeyBuf, policy: &Policy, target: &Uri, inner: &Uri) {
+    if inner.scheme() != target.scheme() || inner.authority() != target.authority() {
+        let authority = inner.authority().map_or("", Authority::as_str);
+        key.part(
+            Part::InnerScheme,
+            inner.scheme_str().unwrap_or("").as_bytes(),
+        );
+        key.part(Part::InnerHost, authority.as_bytes());
+    }
+    if inner.path() != target.path() {
+        key.part(Part::InnerPath, inner.path().as_bytes());
+    }
+    if inner.query() != target.query() {
+        match policy.query.apply(inner.query()) {
+            None => key.flag(Part::NoInnerQuery),
+            Some(query) => key.part(Part::InnerQuery, query.as_bytes()),
+        }
+    }
 }
 
 fn push_forwarding(key: &mut KeyBuf, head: &RequestHead<'_>) -> Result<(), Bypass> {
@@ -258,7 +286,7 @@ fn push_forwarding(key: &mut KeyBuf, head: &RequestHead<'_>) -> Result<(), Bypas
     Ok(())
 }
 
-/// The host and target under which the page of this request is purged.
+/// The host and target under which the page of this request is purged: with the query of its key, which the handler saw.
 pub(super) fn address_of(
     policy: &Policy,
     head: &RequestHead<'_>,
@@ -267,11 +295,8 @@ pub(super) fn address_of(
     let authority = authority_of(policy, head, seen)?;
     let host = normal_host(authority.host, authority.secure).ok_or(Bypass::Authority)?;
     let target = head.target();
-    Ok((
-        host,
-        target.path().to_owned(),
-        target.query().map(str::to_owned),
-    ))
+    let query = policy.query.apply(target.query());
+    Ok((host, target.path().to_owned(), query.map(Cow::into_owned)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use tower_layer::Layer;
 
-use super::key::{PageKey, key_of, normal_host};
+use super::key::{KeyBuf, PageKey, key_of, normal_host};
 use super::policy::{Forwarding, KeyPart, Policy, PolicyError, TtlOrder};
 use super::query::QueryRule;
 use super::request::RequestHead;
@@ -29,8 +29,9 @@ const DEFAULT_MAX_BODY: usize = MIB;
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put round a service"]
 pub struct CacheLayer {
-    cache: Cache,
-    policy: Policy,
+    /// Made whole by every setter, so that putting it round a service is one count up: axum does that for each request of a router whose
+    /// state has not been given yet.
+    page: Arc<Page>,
 }
 
 /// A layer as its services share it.
@@ -67,7 +68,41 @@ impl CacheLayer {
             x_cache: false,
             label: None,
         };
-        Self { cache, policy }
+        Self {
+            page: Arc::new(Page::new(cache, policy)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn policy(&self) -> &Policy {
+        &self.page.policy
+    }
+
+    #[cfg(test)]
+    pub(super) fn key_at(
+        &self,
+        head: &RequestHead<'_>,
+        seen: &super::screen::Seen<'_>,
+        depth: u8,
+    ) -> Result<KeyBuf, Bypass> {
+        let mut key = KeyBuf::new();
+        key_of(
+            &mut key,
+            &self.page.prefix,
+            &self.page.policy,
+            head,
+            seen,
+            depth,
+        )?;
+        Ok(key)
+    }
+
+    fn set(self, set: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = self.page.policy.clone();
+        set(&mut policy);
+        Self {
+            page: Arc::new(Page::new(self.page.cache.clone(), policy)),
+        }
     }
 
     /// Gives every page this tag; [`Cache::purge_tag`] frees them all. Tags add up, and with those of the handler
@@ -77,27 +112,25 @@ impl CacheLayer {
     }
 
     /// Gives every page these tags. See [`tag`](Self::tag).
-    pub fn tags<T: AsRef<str>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
-        let shared = &self.cache.shared;
-        self.policy
-            .tags
-            .extend(tags.into_iter().map(|tag| shared.tag_mark(tag.as_ref())));
-        self
+    pub fn tags<T: AsRef<str>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        let cache = self.page.cache.clone();
+        let marks = tags
+            .into_iter()
+            .map(|tag| cache.shared.tag_mark(tag.as_ref()));
+        self.set(|policy| policy.tags.extend(marks))
     }
 
     /// Declares that the pages are the same for everyone, and makes sure of it: the handler sees neither `Authorization`, `Cookie` nor the
     /// registered identity types, so that a page that would depend on them fails loudly instead of leaking.
     ///
     /// Without this, what answers a request with credentials is stored only if the response says `public` or `s-maxage`.
-    pub fn shared(mut self) -> Self {
-        self.policy.shared = true;
-        self
+    pub fn shared(self) -> Self {
+        self.set(|policy| policy.shared = true)
     }
 
     /// Makes the value of this request field a part of the key, and adds the field to the `Vary` of the answers.
-    pub fn vary_on_header(mut self, name: HeaderName) -> Self {
-        self.policy.parts.push(KeyPart::Header(name));
-        self
+    pub fn vary_on_header(self, name: HeaderName) -> Self {
+        self.set(|policy| policy.parts.push(KeyPart::Header(name)))
     }
 
     /// Makes what `compute` says of a request a part of the key, under a name that stays the same as long as its meaning does. `None` is a
@@ -113,51 +146,43 @@ impl CacheLayer {
     /// });
     /// ```
     pub fn vary_on(
-        mut self,
+        self,
         name: impl Into<String>,
         compute: impl Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        self.policy
-            .parts
-            .push(KeyPart::Computed(name.into(), Arc::new(compute)));
-        self
+        let part = KeyPart::Computed(name.into(), Arc::new(compute));
+        self.set(|policy| policy.parts.push(part))
     }
 
     /// Which part of the query tells pages apart. Default: all of it, as sent.
-    pub fn query(mut self, rule: QueryRule) -> Self {
-        self.policy.query = rule;
-        self
+    pub fn query(self, rule: QueryRule) -> Self {
+        self.set(|policy| policy.query = rule)
     }
 
     /// What `X-Forwarded-Host`, `Forwarded` and their like mean. Default: [`Forwarding::Keyed`].
-    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
-        self.policy.forwarding = forwarding;
-        self
+    pub fn forwarding(self, forwarding: Forwarding) -> Self {
+        self.set(|policy| policy.forwarding = forwarding)
     }
 
     /// Whose lifetime comes first. Default: [`TtlOrder::ResponseFirst`].
-    pub fn ttl_order(mut self, order: TtlOrder) -> Self {
-        self.policy.order = order;
-        self
+    pub fn ttl_order(self, order: TtlOrder) -> Self {
+        self.set(|policy| policy.order = order)
     }
 
     /// Lets clients keep a page for `ttl` after each answer. By default they are told `no-cache`, to ask each time: the copy in a browser
     /// cannot be purged.
-    pub fn client_ttl(mut self, ttl: Duration) -> Self {
-        self.policy.client_ttl = Some(ttl.min(LONGEST));
-        self
+    pub fn client_ttl(self, ttl: Duration) -> Self {
+        self.set(|policy| policy.client_ttl = Some(ttl.min(LONGEST)))
     }
 
     /// Writes `X-Cache: HIT`, `MISS`, `EXPIRED` or `BYPASS`, for tools that know no `Cache-Status`.
-    pub fn x_cache(mut self) -> Self {
-        self.policy.x_cache = true;
-        self
+    pub fn x_cache(self) -> Self {
+        self.set(|policy| policy.x_cache = true)
     }
 
     /// The route's name in warnings, where axum's `MatchedPath` is not at hand.
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.policy.label = Some(name.into());
-        self
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.set(|policy| policy.label = Some(name.into()))
     }
 
     /// Keeps pages for this long after the response, also when they have become stale. Default: as long as they are fresh.
@@ -165,13 +190,12 @@ impl CacheLayer {
     /// # Errors
     ///
     /// When that is shorter than the lifetime.
-    pub fn keep(mut self, keep: Duration) -> Result<Self, PolicyError> {
-        let ttl = self.policy.ttl;
+    pub fn keep(self, keep: Duration) -> Result<Self, PolicyError> {
+        let ttl = self.page.policy.ttl;
         if keep < ttl {
             return Err(PolicyError::KeepShorterThanTtl { keep, ttl });
         }
-        self.policy.keep = Some(keep.min(LONGEST));
-        Ok(self)
+        Ok(self.set(|policy| policy.keep = Some(keep.min(LONGEST))))
     }
 
     /// The longest lifetime that a response's own directives can give (SEC-POI-09). Default: 365 days.
@@ -179,12 +203,11 @@ impl CacheLayer {
     /// # Errors
     ///
     /// When it is zero.
-    pub fn max_ttl(mut self, most: Duration) -> Result<Self, PolicyError> {
+    pub fn max_ttl(self, most: Duration) -> Result<Self, PolicyError> {
         if most.is_zero() {
             return Err(PolicyError::ZeroMaxTtl);
         }
-        self.policy.max_ttl = most;
-        Ok(self)
+        Ok(self.set(|policy| policy.max_ttl = most))
     }
 
     /// The largest body that is stored, in bytes; larger ones stream through. Default: 1 MiB, or half the store's largest entry.
@@ -192,20 +215,19 @@ impl CacheLayer {
     /// # Errors
     ///
     /// When it is zero, or more than the store takes.
-    pub fn max_body(mut self, bytes: usize) -> Result<Self, PolicyError> {
+    pub fn max_body(self, bytes: usize) -> Result<Self, PolicyError> {
         if bytes == 0 {
             return Err(PolicyError::ZeroBody);
         }
-        if let Some(largest) = self.cache.store().about().largest {
-            if bytes as u64 > largest {
-                return Err(PolicyError::BodyAboveStore {
-                    asked: bytes,
-                    largest,
-                });
-            }
+        if let Some(largest) = self.page.cache.store().about().largest
+            && bytes as u64 > largest
+        {
+            return Err(PolicyError::BodyAboveStore {
+                asked: bytes,
+                largest,
+            });
         }
-        self.policy.max_body = bytes;
-        Ok(self)
+        Ok(self.set(|policy| policy.max_body = bytes))
     }
 
     /// How many variants of one page are stored, by the fields that its `Vary` names. Default: 16.
@@ -213,12 +235,11 @@ impl CacheLayer {
     /// # Errors
     ///
     /// When it is zero.
-    pub fn max_variants(mut self, most: usize) -> Result<Self, PolicyError> {
+    pub fn max_variants(self, most: usize) -> Result<Self, PolicyError> {
         if most == 0 {
             return Err(PolicyError::ZeroVariants);
         }
-        self.policy.max_variants = most;
-        Ok(self)
+        Ok(self.set(|policy| policy.max_variants = most))
     }
 
     /// Caches only what was asked of these hosts, such as `shop.example` or `shop.example:8443`. Default: any.
@@ -227,19 +248,21 @@ impl CacheLayer {
     ///
     /// When the list is empty, or one of them is no host.
     pub fn hosts<T: Into<String>>(
-        mut self,
+        self,
         hosts: impl IntoIterator<Item = T>,
     ) -> Result<Self, PolicyError> {
-        let hosts = hosts
-            .into_iter()
-            .map(Into::into)
-            .map(|host| normal_host(&host, false).ok_or(PolicyError::Host(host)))
-            .collect::<Result<Vec<_>, _>>()?;
-        if hosts.is_empty() {
+        let mut known = Vec::new();
+        for host in hosts.into_iter().map(Into::into) {
+            // With or without the default port of either scheme, it is the same host.
+            match (normal_host(&host, false), normal_host(&host, true)) {
+                (Some(plain), Some(secure)) => known.extend([plain, secure]),
+                _ => return Err(PolicyError::Host(host)),
+            }
+        }
+        if known.is_empty() {
             return Err(PolicyError::NoHosts);
         }
-        self.policy.hosts = Some(hosts);
-        Ok(self)
+        Ok(self.set(|policy| policy.hosts = Some(known)))
     }
 
     /// The key under which this layer stores the page of a request, for [`Cache::purge_key`].
@@ -262,21 +285,31 @@ impl CacheLayer {
     /// # Ok::<(), http::Error>(())
     /// ```
     pub fn key(&self, head: &RequestHead<'_>) -> Result<PageKey, Bypass> {
-        let seen = screen(head, false, &self.cache.shared.identities)?;
-        let keyed = key_of(&self.prefix(), &self.policy, head, &seen, 0)?;
-        Ok(PageKey(keyed.key.as_bytes().into()))
+        let page = &self.page;
+        let seen = screen(head, false, &page.cache.shared.identities)?;
+        let mut key = KeyBuf::new();
+        key_of(&mut key, &page.prefix, &page.policy, head, &seen, 0)?;
+        Ok(PageKey(key.as_bytes().into()))
     }
+}
 
-    fn prefix(&self) -> Box<[u8]> {
-        let mut prefix = self.cache.shared.space.to_vec();
-        prefix.extend_from_slice(&self.policy.fingerprint().to_be_bytes());
-        prefix.into()
+impl Page {
+    fn new(cache: Cache, policy: Policy) -> Self {
+        let mut prefix = cache.shared.space.to_vec();
+        prefix.extend_from_slice(&policy.fingerprint().to_be_bytes());
+        Self {
+            cache,
+            policy,
+            prefix: prefix.into(),
+            warned_credentials: AtomicBool::new(false),
+            warned_identity: AtomicBool::new(false),
+        }
     }
 }
 
 impl fmt::Debug for CacheLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.policy.fmt(f)
+        self.page.policy.fmt(f)
     }
 }
 
@@ -284,16 +317,7 @@ impl<S> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CacheService::new(
-            inner,
-            Arc::new(Page {
-                cache: self.cache.clone(),
-                policy: self.policy.clone(),
-                prefix: self.prefix(),
-                warned_credentials: AtomicBool::new(false),
-                warned_identity: AtomicBool::new(false),
-            }),
-        )
+        CacheService::new(inner, self.page.clone())
     }
 }
 

@@ -77,14 +77,14 @@ pub enum Forwarding {
     Trusted,
 }
 
+/// What a request says of itself; `None` is a value of its own.
+type Compute = dyn Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync;
+
 /// A declared part of the key.
 #[derive(Clone)]
 pub(super) enum KeyPart {
     Header(HeaderName),
-    Computed(
-        String,
-        Arc<dyn Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync>,
-    ),
+    Computed(String, Arc<Compute>),
 }
 
 impl KeyPart {

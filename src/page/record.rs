@@ -5,23 +5,20 @@
 //! the limit, recording stops and the leader goes on with the body alone.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame};
 
 use super::body::BoxError;
 use super::budget::Share;
 use super::commit::Ending;
+pub(super) use super::record_state::{AnyBody, Bounds};
+use super::record_state::{Settled, Slot, Stage, State, keep, wake};
 use crate::background::Background;
 use crate::monitor::NotStored;
-
-/// The handler's body, whatever its type.
-pub(super) type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 pub(super) struct Recording {
     state: Mutex<State>,
@@ -29,54 +26,6 @@ pub(super) struct Recording {
     background: Background,
     /// Has anything come since somebody last asked?
     moved: AtomicBool,
-}
-
-/// What a recording knows beforehand.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// The most bytes that are recorded.
-    pub(super) limit: usize,
-    /// The length that the response claims.
-    pub(super) length: Option<u64>,
-    /// Are trailers announced? Then the end is not where the length is reached.
-    pub(super) trailers: bool,
-}
-
-struct State {
-    slot: Slot,
-    /// Does a background task drive?
-    pumped: bool,
-    leader_gone: bool,
-    frames: VecDeque<Bytes>,
-    /// The place of the first frame that is still held.
-    first: usize,
-    received: u64,
-    trailers: Option<HeaderMap>,
-    stage: Stage,
-    share: Option<Share>,
-    ending: Option<Ending>,
-    leader: Option<Waker>,
-    waiting: Vec<Waker>,
-}
-
-enum Slot {
-    Idle(AnyBody),
-    /// Somebody polls it right now.
-    Busy,
-    Gone,
-}
-
-enum Stage {
-    /// All frames from the first are held.
-    Recording,
-    /// Recording was given up; frames are held until the leader has them.
-    Passing,
-    /// The body has ended; all of it, or what the leader lacks of it, is held.
-    Complete,
-    /// The body ended early without an error: the leader sees its end, others an error.
-    Cut,
-    /// The body failed; the leader gets the error once.
-    Failed(Option<BoxError>),
 }
 
 /// What a reader finds at its place.
@@ -251,13 +200,25 @@ impl Recording {
                 return Driven::Stopped;
             }
         };
+        let left = state.left(self.bounds);
         drop(state);
 
         let guard = Panicked(self);
         let polled = body.as_mut().poll_frame(cx);
-        std::mem::forget(guard);
         // Not asked again after its end: a body need not answer twice.
-        let ended = polled.is_ready() && body.is_end_stream();
+        let mut ended = polled.is_ready() && body.is_end_stream();
+        let reached = matches!(&polled, Poll::Ready(Some(Ok(frame)))
+            if !ended && frame.data_ref().is_some_and(|data| left == Some(data.len() as u64)));
+        let mut ahead = None;
+        if reached {
+            // A server stops polling at the length it was told, and may never ask for the end. What comes at once still belongs to the
+            // response: trailers, an error, or more than was promised.
+            if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
+                ended = matches!(frame, Some(Ok(_))) && body.is_end_stream();
+                ahead = Some(frame);
+            }
+        }
+        std::mem::forget(guard);
 
         let mut state = self.lock();
         let Poll::Ready(frame) = polled else {
@@ -269,8 +230,16 @@ impl Recording {
             return Driven::Pending;
         };
         self.moved.store(true, Ordering::Relaxed);
-        let over = !matches!(frame, Some(Ok(_))) || ended;
-        let settled = state.take_in(frame, ended, self.bounds);
+        let mut settled = Settled::Nothing;
+        let mut over = ended;
+        let last = usize::from(ahead.is_some());
+        for (place, frame) in std::iter::once(frame).chain(ahead).enumerate() {
+            over |= !matches!(frame, Some(Ok(_)));
+            settled = settled.or(state.take_in(frame, ended && place == last, self.bounds));
+        }
+        if reached && matches!(state.stage, Stage::Recording) {
+            settled = settled.or(state.end(self.bounds));
+        }
         let over = over || matches!(state.stage, Stage::Complete | Stage::Cut | Stage::Failed(_));
         let abandoned = state.leader_gone && matches!(state.stage, Stage::Passing);
         let done = if over || abandoned {
@@ -316,178 +285,6 @@ impl Recording {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Files what the body gave. What is to be done about it is done outside the lock.
-    fn take_in(
-        &mut self,
-        frame: Option<Result<Frame<Bytes>, BoxError>>,
-        ended: bool,
-        bounds: Bounds,
-    ) -> Settled {
-        let frame = match frame {
-            None => return self.end(bounds),
-            Some(Err(error)) => {
-                self.stage = Stage::Failed(Some(error));
-                return self.give_up(NotStored::Incomplete, true);
-            }
-            Some(Ok(frame)) => frame,
-        };
-        let frame = match frame.into_data() {
-            Ok(data) => {
-                self.received += data.len() as u64;
-                self.frames.push_back(data);
-                return self.take_stock(ended, bounds);
-            }
-            Err(frame) => frame,
-        };
-        if let Ok(trailers) = frame.into_trailers() {
-            self.trailers = Some(trailers);
-            return self.end(bounds);
-        }
-        Settled::Nothing
-    }
-
-    /// After more data: still within bounds, or complete?
-    fn take_stock(&mut self, ended: bool, bounds: Bounds) -> Settled {
-        if let Stage::Recording = self.stage {
-            let too_long = bounds.length.is_some_and(|length| self.received > length);
-            let too_large = self.received > bounds.limit as u64;
-            let received = usize::try_from(self.received).unwrap_or(usize::MAX);
-            let refusal = if too_long {
-                Some(NotStored::Length)
-            } else if too_large {
-                Some(NotStored::TooLarge)
-            } else if !self
-                .share
-                .as_mut()
-                .is_some_and(|share| share.grow_to(received))
-            {
-                Some(NotStored::Budget)
-            } else {
-                None
-            };
-            if let Some(why) = refusal {
-                self.stage = Stage::Passing;
-                let settled = self.give_up(why, false);
-                if ended {
-                    self.stage = Stage::Complete;
-                }
-                return settled;
-            }
-        }
-        // A server stops polling at the length it was told, and may never ask for the end.
-        let reached = bounds.length == Some(self.received) && !bounds.trailers;
-        if ended || (reached && matches!(self.stage, Stage::Recording)) {
-            return self.end(bounds);
-        }
-        Settled::Nothing
-    }
-
-    /// The body is over, without an error.
-    fn end(&mut self, bounds: Bounds) -> Settled {
-        if !matches!(self.stage, Stage::Recording) {
-            self.stage = Stage::Complete;
-            return Settled::Nothing;
-        }
-        if bounds.length.is_some_and(|length| length != self.received) {
-            self.stage = Stage::Cut;
-            return self.give_up(NotStored::Incomplete, true);
-        }
-        self.stage = Stage::Complete;
-        match self.ending.take() {
-            None => Settled::Nothing,
-            Some(ending) => Settled::Complete {
-                ending,
-                body: exact(&self.frames, self.received),
-                trailers: self.trailers.clone(),
-            },
-        }
-    }
-
-    fn give_up(&mut self, why: NotStored, retry: bool) -> Settled {
-        self.share = None;
-        match self.ending.take() {
-            None => Settled::Nothing,
-            Some(ending) => Settled::GivenUp { ending, why, retry },
-        }
-    }
-
-    /// Lets go of frames before `place`.
-    fn release(&mut self, place: usize) {
-        if !matches!(self.stage, Stage::Passing) {
-            return;
-        }
-        while self.first < place && self.frames.pop_front().is_some() {
-            self.first += 1;
-        }
-    }
-
-    fn wait(&mut self, waker: &Waker) {
-        if !self.waiting.iter().any(|other| other.will_wake(waker)) {
-            self.waiting.push(waker.clone());
-        }
-    }
-
-    fn wake_all(&mut self) {
-        wake(self.leader.take());
-        for waker in self.waiting.drain(..) {
-            waker.wake();
-        }
-    }
-}
-
-/// What follows from a frame.
-enum Settled {
-    Nothing,
-    Complete {
-        ending: Ending,
-        body: Bytes,
-        trailers: Option<HeaderMap>,
-    },
-    GivenUp {
-        ending: Ending,
-        why: NotStored,
-        /// May those who wait try again at once?
-        retry: bool,
-    },
-}
-
-impl Settled {
-    fn carry_out(self) {
-        match self {
-            Self::Nothing => {}
-            Self::Complete {
-                ending,
-                body,
-                trailers,
-            } => ending.complete(body, trailers),
-            Self::GivenUp { ending, why, retry } => ending.give_up(why, retry),
-        }
-    }
-}
-
-/// A copy in an allocation of its own: frames may be slices that pin whole buffers.
-fn exact(frames: &VecDeque<Bytes>, length: u64) -> Bytes {
-    let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    for frame in frames {
-        body.extend_from_slice(frame);
-    }
-    Bytes::from(body)
-}
-
-fn keep(slot: &mut Option<Waker>, waker: &Waker) {
-    match slot {
-        Some(kept) if kept.will_wake(waker) => {}
-        _ => *slot = Some(waker.clone()),
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 

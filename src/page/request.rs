@@ -2,6 +2,8 @@
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
+use super::query::QueryRule;
+
 /// The head of a request, borrowed: what predicates and key parts see.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
@@ -44,25 +46,30 @@ fn original_uri(_: &Extensions) -> Option<&Uri> {
     None
 }
 
-/// Puts `query` in place of the query of `uri`, and of the target as the client sent it.
-pub(super) fn replace_query(uri: &mut Uri, extensions: &mut Extensions, query: Option<&str>) {
-    if let Some(replaced) = with_query(uri, query) {
-        *uri = replaced;
-    }
-    replace_original_query(extensions, query);
+/// Applies `rule` to the query of `uri`, and to that of the target as the client sent it.
+pub(super) fn apply_rule(uri: &mut Uri, extensions: &mut Extensions, rule: &QueryRule) {
+    apply_rule_to(uri, rule);
+    apply_rule_to_original(extensions, rule);
 }
 
 #[cfg(feature = "axum")]
-fn replace_original_query(extensions: &mut Extensions, query: Option<&str>) {
+fn apply_rule_to_original(extensions: &mut Extensions, rule: &QueryRule) {
     if let Some(original) = extensions.get_mut::<axum::extract::OriginalUri>() {
-        if let Some(replaced) = with_query(&original.0, query) {
-            original.0 = replaced;
-        }
+        apply_rule_to(&mut original.0, rule);
     }
 }
 
 #[cfg(not(feature = "axum"))]
-fn replace_original_query(_: &mut Extensions, _: Option<&str>) {}
+fn apply_rule_to_original(_: &mut Extensions, _: &QueryRule) {}
+
+fn apply_rule_to(uri: &mut Uri, rule: &QueryRule) {
+    let query = rule.apply(uri.query());
+    if query.as_deref() != uri.query()
+        && let Some(applied) = with_query(uri, query.as_deref())
+    {
+        *uri = applied;
+    }
+}
 
 fn with_query(uri: &Uri, query: Option<&str>) -> Option<Uri> {
     let path_and_query = match query {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, DATE, EXPIRES, VARY};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::PageBody;
 use super::layer::Page;
@@ -159,8 +159,9 @@ fn status_of(cache: &Cache, reason: Reason, shown: Shown) -> HeaderValue {
         Reason::Hit => return Member::hit(&cache.shared.name).to_value(),
         Reason::Collapsed(absence) => (fwd(absence), false, Some(Collapsed::Shared)),
         Reason::Stored(absence) => (fwd(absence), true, None),
+        Reason::StoredAlone(absence) => (fwd(absence), true, Some(Collapsed::Alone)),
         Reason::Refused(absence, _) => (fwd(absence), false, None),
-        Reason::Uncollapsed(absence, _) => (fwd(absence), false, Some(Collapsed::Alone)),
+        Reason::RefusedAlone(absence, _) => (fwd(absence), false, Some(Collapsed::Alone)),
         Reason::Bypassed(Bypass::Method) => (Fwd::Method, false, None),
         Reason::Bypassed(Bypass::Head) => (Fwd::UriMiss, false, None),
         Reason::Bypassed(_) => (Fwd::Bypass, false, None),
@@ -182,24 +183,24 @@ fn status_of(cache: &Cache, reason: Reason, shown: Shown) -> HeaderValue {
 
 /// Completes the fields of a page that is stored, as everyone gets them from now on.
 ///
-/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that the key depends on are in `Vary`. And a client that is
+/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that select it are in `Vary`. And a client that is
 /// told nothing is told to ask each time, since its copy cannot be purged, or to keep it as long as the policy allows; that is returned, since
 /// hits say it anew.
 pub(super) fn complete_fields(
     headers: &mut HeaderMap,
     policy: &Policy,
+    vary: &[HeaderName],
     wall: std::time::SystemTime,
 ) -> Option<ClientTtl> {
     if headers
         .get(DATE)
         .and_then(|value| date::parse(value, wall))
         .is_none()
+        && let Some(now) = date::format(wall)
     {
-        if let Some(now) = date::format(wall) {
-            headers.insert(DATE, now);
-        }
+        headers.insert(DATE, now);
     }
-    for name in policy.key_fields() {
+    for name in policy.key_fields().chain(vary) {
         let named = headers.get_all(VARY).iter().any(|line| {
             line.as_bytes().split(|byte| *byte == b',').any(|member| {
                 member

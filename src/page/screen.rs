@@ -64,10 +64,8 @@ pub(super) fn screen<'a>(
         let name = name.as_str();
         // By length and first letters: most fields of most requests fall through here.
         match name.len() {
-            4 if name == "host" => {
-                if seen.host.replace(value).is_some() {
-                    return Err(Bypass::Authority);
-                }
+            4 if name == "host" && seen.host.replace(value).is_some() => {
+                return Err(Bypass::Authority);
             }
             5 if name == "range" => return Err(Bypass::Range),
             6 if name == "cookie" => seen.credentials = true,

@@ -13,10 +13,11 @@ use tower_service::Service;
 use super::body::{BoxError, PageBody};
 use super::flow::{self, Call};
 use super::future::ResponseFuture;
-use super::key::key_of;
+use super::key::{KeyBuf, key_of};
 use super::layer::Page;
 use super::lookup::{Lookup, lookup_now};
-use super::request::{RequestHead, replace_query};
+use super::query::QueryRule;
+use super::request::{RequestHead, apply_rule};
 use super::respond;
 use super::screen::screen;
 use super::storable::WITHHELD;
@@ -29,7 +30,7 @@ use crate::monitor::{Bypass, Reason};
 /// forwarded readies a clone of its own.
 pub struct CacheService<S> {
     inner: S,
-    page: Arc<Page>,
+    pub(super) page: Arc<Page>,
 }
 
 impl<S> CacheService<S> {
@@ -83,14 +84,15 @@ where
         };
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
-        let keyed = match key_of(&self.page.prefix, &self.page.policy, &head, &seen, depth) {
-            Ok(keyed) => keyed,
-            Err(why) => return self.bypass(request, why),
-        };
+        let mut key = KeyBuf::new();
+        let (prefix, policy) = (&self.page.prefix, &self.page.policy);
+        if let Err(why) = key_of(&mut key, prefix, policy, &head, &seen, depth) {
+            return self.bypass(request, why);
+        }
 
         let now = shared.clock.now();
         let ended = shared.flights.ended();
-        let missed = match lookup_now(shared, keyed.key.as_bytes(), head.headers, now) {
+        let missed = match lookup_now(shared, key.as_bytes(), head.headers, now) {
             Poll::Ready(Ok(Lookup::Fresh(record))) => {
                 match respond::hit(&self.page, &record, &head, seen.head_only, now) {
                     Some(response) => return ResponseFuture::ready(response),
@@ -123,9 +125,9 @@ where
             head_only,
             no_store,
             shown: shared.status.shown_to(&head),
-            base: keyed.key.as_bytes().into(),
-            query: keyed.query,
+            base: key.as_bytes().into(),
             ended,
+            until: None,
             request,
         };
         ResponseFuture::filling(&shared.background, |leading| {
@@ -185,8 +187,11 @@ pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
 }
 
 /// The handler sees the query of the key, so that its page cannot depend on what the key leaves out.
-pub(super) fn canonicalise<B>(request: &mut Request<B>, query: Option<&str>) {
+pub(super) fn canonicalise<B>(request: &mut Request<B>, rule: &QueryRule) {
+    if rule.is_as_sent() {
+        return;
+    }
     let mut extensions = std::mem::take(request.extensions_mut());
-    replace_query(request.uri_mut(), &mut extensions, query);
+    apply_rule(request.uri_mut(), &mut extensions, rule);
     *request.extensions_mut() = extensions;
 }

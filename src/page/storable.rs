@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE,
-    COOKIE, ORIGIN, PROXY_AUTHORIZATION, SET_COOKIE, UPGRADE,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION,
+    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, ORIGIN, PROXY_AUTHORIZATION, SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::control::PageControl;
 use super::freshness::{Exchange, Explicit, born, explicit_lifetime, lifetime, times};
 use super::policy::{Policy, TtlOrder};
-use crate::header::{ContentLength, ResponseDirectives, Scope, Vary};
+use crate::header::{ContentLength, Lifetime, ResponseDirectives, Scope, Vary};
 use crate::monitor::NotStored;
 use crate::store::Times;
 
@@ -21,7 +21,7 @@ pub(super) const WITHHELD: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHO
 /// The most field names in a `Vary` that is kept (SEC-DOS-07).
 const MOST_VARY_NAMES: usize = 8;
 
-/// The longest that an error is stored whose lifetime is its own (SEC-DOS-01).
+/// The longest that an error is stored, whoever gave it its lifetime (SEC-DOS-01).
 const LONGEST_ERROR: Duration = Duration::from_secs(60);
 
 /// What of the request bears on storing its response.
@@ -31,6 +31,8 @@ pub(super) struct Asked {
     pub(super) credentials: bool,
     /// The handler, or an extractor, read who was asking.
     pub(super) identity_read: bool,
+    /// Can its path be read in one way only? See [`is_plain_path`].
+    pub(super) plain_path: bool,
     /// The layer's lifetime when the handler gives none of its own.
     pub(super) default_ttl: Duration,
 }
@@ -71,19 +73,23 @@ pub(super) fn storable(
 
     let explicit = explicit_lifetime(&directives, headers, exchange);
     let own = match class_of(status) {
-        Class::Page => Some(policy.ttl),
+        Class::Page if asked.plain_path => Some(policy.ttl),
+        Class::Page => None,
         Class::Redirect | Class::Error => None,
         Class::Never => return Err(NotStored::Status),
     };
-    let handler = control.lifetime(asked.default_ttl);
+    let longest = match class_of(status) {
+        Class::Error => LONGEST_ERROR,
+        _ => Duration::MAX,
+    };
+    let handler = control
+        .lifetime(asked.default_ttl)
+        .map(|span| span.min(longest));
     let order = match own.or(handler) {
         Some(_) => policy.order,
         None => TtlOrder::ResponseFirst,
     };
-    let most = match class_of(status) {
-        Class::Error => policy.max_ttl.min(LONGEST_ERROR),
-        _ => policy.max_ttl,
-    };
+    let most = policy.max_ttl.min(longest);
     let lifetime = lifetime(explicit, handler, own, order, most).ok_or(NotStored::NoLifetime)?;
     let overridden = order == TtlOrder::PolicyFirst && explicit != Explicit::Absent;
     let born = match born(headers, exchange) {
@@ -105,6 +111,35 @@ pub(super) fn storable(
         vary,
         length,
     })
+}
+
+/// Does every router and every cache read this path alike?
+///
+/// Where one decodes what another does not, a private page stands under an address that looks public. Such a page is stored only for a
+/// lifetime that the response or its handler gives, not for that of the policy (SEC-DEC-03): encoded `/ \ . ? # ;` and NUL, dot segments,
+/// empty segments, and escapes that are none.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        if segment == "." || segment == ".." || (segment.is_empty() && !is_last) {
+            return false;
+        }
+    }
+    let mut rest = path.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        let escape = rest
+            .get(at + 1..at + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = escape
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if byte.is_none_or(|byte| b"/\\.?#;\0".contains(&byte)) {
+            return false;
+        }
+        rest = &rest[at + 3..];
+    }
+    true
 }
 
 /// How a status code is stored.
@@ -170,7 +205,8 @@ fn permitted_for_everyone(
     if asked.identity_read {
         return Err(NotStored::Identity);
     }
-    let for_all = directives.public || directives.s_maxage != crate::header::Lifetime::Absent;
+    // A lifetime of zero for shared caches, or one that cannot be read, is no permission, whatever lifetime the policy gives instead.
+    let for_all = directives.public || matches!(directives.s_maxage, Lifetime::Seconds(1..));
     if asked.credentials && !for_all {
         return Err(NotStored::Credentials);
     }
@@ -187,6 +223,12 @@ fn permitted_by_vary(
         Vary::Any => return Err(NotStored::VaryAny),
         Vary::TooMany => return Err(NotStored::VaryBounds),
     };
+    let mut vary = vary;
+    // A coding is never answered to a client that may not accept it, also if the handler forgot to say so (RFC 9110 §12.5.3).
+    if headers.contains_key(CONTENT_ENCODING) && !vary.contains(&ACCEPT_ENCODING) {
+        vary.push(ACCEPT_ENCODING);
+        vary.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    }
     // An answer to one origin must be selected by it (SEC-COOKIE-04).
     let mut origins = headers.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter();
     if origins.any(|origin| origin != "*") && !vary.contains(&ORIGIN) {

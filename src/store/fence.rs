@@ -33,9 +33,9 @@ pub(super) struct Fence {
     seq: u64,
     floor: u64,
     fill_floor: u64,
-    marks: HashMap<Mark, u64, RandomState>,
-    key_order: VecDeque<(Mark, u64, Now)>,
-    lasting_order: VecDeque<(Mark, u64)>,
+    /// Apart, since what is forgotten of a key must not be forgotten of anything that lasts.
+    keys: Marks,
+    lasting: Marks,
     bounds: Bounds,
 }
 
@@ -48,9 +48,8 @@ impl Fence {
             seq,
             floor: seq,
             fill_floor: seq,
-            marks: HashMap::default(),
-            key_order: VecDeque::new(),
-            lasting_order: VecDeque::new(),
+            keys: Marks::default(),
+            lasting: Marks::default(),
             bounds,
         }
     }
@@ -62,18 +61,15 @@ impl Fence {
         }
     }
 
-    /// Outlaws a key: its fills under way may not commit.
+    /// Outlaws a key: its fills under way may not commit. The mark must be that of this key alone, whose record the caller removes.
     pub(super) fn mark_key(&mut self, mark: Mark, now: Now) -> Stamp {
         self.advance(now);
-        self.marks.insert(mark, self.seq);
-        self.key_order.push_back((mark, self.seq, now));
-        while self.key_order.front().is_some_and(|(_, _, at)| {
-            self.key_order.len() > self.bounds.key_marks || now.since(*at) > KEY_MARK_LIFE
+        self.keys.set(mark, self.seq, now);
+        while self.keys.oldest().is_some_and(|at| {
+            self.keys.len() > self.bounds.key_marks || now.since(at) > KEY_MARK_LIFE
         }) {
-            if let Some((mark, seq, _)) = self.key_order.pop_front() {
-                self.forget(mark, seq);
-                self.fill_floor = self.fill_floor.max(seq);
-            }
+            let dropped = self.keys.drop_oldest();
+            self.fill_floor = self.fill_floor.max(dropped);
         }
         self.stamp()
     }
@@ -82,21 +78,11 @@ impl Fence {
     pub(super) fn mark(&mut self, marks: &[Mark], now: Now) -> Stamp {
         self.advance(now);
         for &mark in marks {
-            // A repeated purge moves the mark to the end, so that the oldest is always in front.
-            self.marks.insert(mark, self.seq);
-            self.lasting_order.push_back((mark, self.seq));
+            self.lasting.set(mark, self.seq, now);
         }
-        if self.lasting_order.len() > 2 * self.bounds.lasting_marks {
-            let current = &self.marks;
-            self.lasting_order
-                .retain(|(mark, seq)| current.get(mark) == Some(seq));
-        }
-        while self.lasting_order.len() > self.bounds.lasting_marks {
-            if let Some((mark, seq)) = self.lasting_order.pop_front() {
-                if self.forget(mark, seq) {
-                    self.floor = self.floor.max(seq);
-                }
-            }
+        while self.lasting.len() > self.bounds.lasting_marks {
+            let dropped = self.lasting.drop_oldest();
+            self.floor = self.floor.max(dropped);
         }
         self.stamp()
     }
@@ -111,7 +97,7 @@ impl Fence {
             && stamp.seq <= self.seq
             && marks
                 .iter()
-                .all(|mark| self.marks.get(mark).is_none_or(|seq| *seq <= stamp.seq))
+                .all(|mark| self.lasting.at(mark).max(self.keys.at(mark)) <= stamp.seq)
     }
 
     /// May a fill with this stamp and these marks commit?
@@ -123,14 +109,55 @@ impl Fence {
         // `max`: the sequence must grow even when the clock stands still or steps back.
         self.seq = (self.seq + 1).max(micros(now));
     }
+}
 
-    /// Drops a mark unless a later purge has renewed it.
-    fn forget(&mut self, mark: Mark, seq: u64) -> bool {
-        let current = self.marks.get(&mark) == Some(&seq);
-        if current {
-            self.marks.remove(&mark);
+/// Marks, and the order in which they were last set.
+#[derive(Debug, Default)]
+struct Marks {
+    set: HashMap<Mark, u64, RandomState>,
+    /// A mark that was set again stands here twice; the earlier place is stale.
+    order: VecDeque<(Mark, u64, Now)>,
+}
+
+impl Marks {
+    fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    fn at(&self, mark: &Mark) -> u64 {
+        self.set.get(mark).copied().unwrap_or(0)
+    }
+
+    fn set(&mut self, mark: Mark, seq: u64, now: Now) {
+        self.set.insert(mark, seq);
+        self.order.push_back((mark, seq, now));
+        // One purge repeated must neither take room nor push others out.
+        if self.order.len() > 2 * self.set.len() + 8 {
+            let set = &self.set;
+            self.order
+                .retain(|(mark, seq, _)| set.get(mark) == Some(seq));
         }
-        current
+    }
+
+    /// When the mark was set that was not set again for longest.
+    fn oldest(&mut self) -> Option<Now> {
+        while let Some((mark, seq, at)) = self.order.front() {
+            if self.set.get(mark) == Some(seq) {
+                return Some(*at);
+            }
+            self.order.pop_front();
+        }
+        None
+    }
+
+    /// Drops that mark, and says what it stood at.
+    fn drop_oldest(&mut self) -> u64 {
+        self.oldest();
+        let Some((mark, seq, _)) = self.order.pop_front() else {
+            return 0;
+        };
+        self.set.remove(&mark);
+        seq
     }
 }
 
@@ -223,7 +250,17 @@ mod tests {
         assert!(!fence.admits(old, &[mark("a")]), "its mark was dropped");
         assert!(!fence.admits(old, &[mark("unrelated")]), "the floor rose");
         assert!(fence.admits(last, &[mark("e")]));
-        assert!(fence.marks.len() <= 4 && fence.lasting_order.len() <= 4);
+        assert!(fence.lasting.len() <= 2 && fence.lasting.order.len() <= 12);
+    }
+
+    #[test]
+    fn what_is_forgotten_of_a_key_is_not_forgotten_of_what_lasts() {
+        let mut fence = Fence::new(1, BOUNDS, at(0));
+        let before = fence.stamp();
+        fence.mark(&[mark("a")], at(1));
+        fence.mark_key(mark("a"), at(1));
+        fence.mark_key(mark("other"), at(400));
+        assert!(!fence.admits(before, &[mark("a")]));
     }
 
     #[test]
@@ -233,8 +270,12 @@ mod tests {
         for second in 0..1_000 {
             fence.mark(&[mark("a")], at(second));
         }
-        assert!(fence.lasting_order.len() <= 4);
+        assert!(fence.lasting.order.len() <= 12);
         assert!(!fence.admits(before, &[mark("a")]));
+        assert!(
+            fence.admits(before, &[mark("b")]),
+            "nothing else is pushed out"
+        );
         assert!(fence.admits(fence.stamp(), &[mark("a")]));
     }
 }

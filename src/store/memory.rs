@@ -80,11 +80,7 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     fn about(&self) -> About {
-        About {
-            shared: false,
-            capacity: Some(self.shared.capacity as u64),
-            largest: Some(self.shared.largest as u64),
-        }
+        About::local().bounded(self.shared.capacity as u64, self.shared.largest as u64)
     }
 
     fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {

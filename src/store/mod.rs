@@ -13,6 +13,7 @@
 
 pub mod conformance;
 mod error;
+#[cfg(feature = "memory")]
 mod fence;
 #[cfg(feature = "memory")]
 mod memory;
@@ -81,7 +82,7 @@ pub enum Op {
 pub enum When {
     /// If the fence admits the record's stamp and marks, and nothing younger stands there: the way of fills.
     Fenced,
-    /// Always: last writer wins.
+    /// If the fence admits the record's stamp and marks, whatever stands there: last writer wins.
     Always,
     /// If there is no valid record, and the fence admits this one.
     Absent,
@@ -125,7 +126,7 @@ pub enum Purge {
     Key {
         /// The key.
         key: Box<[u8]>,
-        /// The mark that its records carry.
+        /// The mark that its records carry, and those of no other key: it is forgotten after five minutes, since the record is gone.
         mark: Mark,
     },
     /// Everything that carries one of these marks (pages, tags, a namespace).
@@ -144,6 +145,33 @@ pub struct About {
     pub largest: Option<u64>,
 }
 
+impl About {
+    /// A store of this process alone, without bounds of its own.
+    pub const fn local() -> Self {
+        Self {
+            shared: false,
+            capacity: None,
+            largest: None,
+        }
+    }
+
+    /// A store that other processes read and write too.
+    pub const fn remote() -> Self {
+        Self {
+            shared: true,
+            ..Self::local()
+        }
+    }
+
+    /// Of at most so many bytes, in records of at most so many.
+    #[must_use]
+    pub const fn bounded(mut self, capacity: u64, largest: u64) -> Self {
+        self.capacity = Some(capacity);
+        self.largest = Some(largest);
+        self
+    }
+}
+
 /// One record as a scan sees it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -156,6 +184,18 @@ pub struct Scanned {
     pub times: Times,
     /// What it is.
     pub kind: Kind,
+}
+
+impl Scanned {
+    /// What a scan found under `key`.
+    pub const fn new(key: Box<[u8]>, weight: u64, times: Times, kind: Kind) -> Self {
+        Self {
+            key,
+            weight,
+            times,
+            kind,
+        }
+    }
 }
 
 /// What a store tells those who watch it.

@@ -29,11 +29,7 @@ const STAMP: Stamp = Stamp { epoch: 0, seq: 0 };
 #[async_trait]
 impl Store for NullStore {
     fn about(&self) -> About {
-        About {
-            shared: false,
-            capacity: None,
-            largest: None,
-        }
+        About::local()
     }
 
     fn get_now(&self, _: Key<'_>, _: Now) -> Poll<Result<Found, StoreError>> {
@@ -100,5 +96,16 @@ impl<T> Stream for Empty<T> {
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<T>> {
         Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[tokio::test]
+    async fn it_keeps_the_contract_of_keeping_nothing() {
+        conformance::run_for_keeping_nothing(|| async { NullStore }).await;
     }
 }

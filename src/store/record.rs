@@ -52,6 +52,16 @@ impl Mark {
 pub struct RecordId(u128);
 
 impl RecordId {
+    /// An id as a remote store keeps it.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn to_bits(self) -> u128 {
+        self.0
+    }
+
     fn next() -> Self {
         static RUN: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -155,6 +165,7 @@ pub struct Record {
     /// What it is.
     pub kind: Kind,
     /// How far the fence had come when this record was last found valid (see `MemoryStore`).
+    #[cfg_attr(not(feature = "memory"), expect(dead_code))]
     pub(super) checked: AtomicU64,
 }
 
@@ -178,6 +189,13 @@ impl Record {
             kind,
             checked: AtomicU64::new(u64::MAX),
         }
+    }
+
+    /// The record that was written as `id`, read back.
+    #[must_use]
+    pub fn written_as(mut self, id: RecordId) -> Self {
+        self.id = id;
+        self
     }
 
     /// What it takes in memory, in bytes, without its key.

@@ -6,4 +6,4 @@ mod name;
 
 pub(crate) use append::append;
 pub(crate) use member::{Collapsed, Forwarded, Fwd, Member};
-pub(crate) use name::{CacheName, InvalidName};
+pub(crate) use name::CacheName;

@@ -14,6 +14,7 @@ mod passing;
 mod peers;
 mod people;
 mod placing;
+mod rules;
 mod selecting;
 mod stores;
 mod trouble;

@@ -14,8 +14,8 @@ use crate::store::fence::{Bounds, Fence};
 use crate::store::record::random;
 use crate::store::watch::Watchers;
 
-/// What a mark takes: a place in the map and one in the order.
-const MARK_WEIGHT: usize = 80;
+/// What a mark takes: a place in the map, and at most two in the order, with the room that both keep free.
+const MARK_WEIGHT: usize = 144;
 
 /// Options of a [`MemoryStore`].
 #[derive(Clone, Copy, Debug)]

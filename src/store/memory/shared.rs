@@ -101,10 +101,9 @@ impl Shared {
         let standing = self.entries.peek(key.as_bytes()).filter(|standing| {
             fence.admits(standing.stamp, &standing.marks) && now < standing.times.keep_until
         });
-        let admitted = fence.admits_fill(record.stamp, &record.marks);
         let willing = match (when, standing) {
+            (_, _) if !fence.admits_fill(record.stamp, &record.marks) => return Done::Outlawed,
             (When::Always, _) => true,
-            (_, _) if !admitted => return Done::Outlawed,
             // A slow old fill must not replace what a younger one has stored.
             (When::Fenced, Some(standing)) => standing.stamp.seq <= record.stamp.seq,
             (When::Fenced | When::Absent, None) => true,
@@ -114,9 +113,7 @@ impl Shared {
         if !willing {
             return Done::Refused;
         }
-        if admitted {
-            record.checked.store(fence.stamp().seq, Ordering::Relaxed);
-        }
+        record.checked.store(fence.stamp().seq, Ordering::Relaxed);
         let mut left = Left::new();
         self.entries
             .insert_with_lifecycle(key.as_bytes().into(), record.clone(), &mut left);
@@ -171,6 +168,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::super::tests::{NOW, record};
     use super::*;
     use crate::store::{Mark, MemoryStore};
@@ -206,6 +205,38 @@ mod tests {
         }
     }
 
+    /// A reader checks a record against the fence while a purge strikes it: one of them is first.
+    #[test]
+    fn no_purge_hides_behind_a_reader_that_checks_meanwhile() {
+        let store = MemoryStore::new(1024 * 1024);
+        let (key, mark) = (Key::new(b"a"), Mark::of("test", &[b"a"]));
+        let unrelated = Purge::Marks(vec![Mark::of("test", &[b"unrelated"])]);
+        let related = Purge::Marks(vec![mark]);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    store.shared.get(key, NOW);
+                }
+            });
+            for round in 0..50_000 {
+                let stamp = store.shared.get(key, NOW).stamp;
+                let op = Op::Put(record(stamp, &[mark], 10), When::Fenced);
+                assert_eq!(store.shared.apply(key, &op, NOW), Done::Stored);
+                // Now the reader has something to check.
+                store.shared.purge(&unrelated, NOW);
+                (0..round % 61).for_each(|_| std::hint::spin_loop());
+                store.shared.purge(&related, NOW);
+                // And the time to note down what it found, were it not to notice the purge.
+                (0..round % 500).for_each(|_| std::hint::spin_loop());
+                let is_found = store.shared.get(key, NOW).record.is_some();
+                is_over.store(is_found, Ordering::Relaxed);
+                assert!(!is_found, "a purge is hidden");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+
     /// Sequence numbers are times, so those of two stores made in the same millisecond are equal.
     #[test]
     fn a_record_checked_by_another_store_is_not_valid_here() {
@@ -219,7 +250,8 @@ mod tests {
         let record = record(there.shared.get(key, NOW).stamp, &[], 10);
         let fenced = Op::Put(record.clone(), When::Fenced);
         assert_eq!(there.shared.apply(key, &fenced, NOW), Done::Stored);
-        here.shared.apply(key, &Op::Put(record, When::Always), NOW);
+        // Its own put would refuse it: this is about what stands there all the same.
+        here.shared.entries.insert(key.as_bytes().into(), record);
         assert!(here.shared.get(key, NOW).record.is_none());
     }
 }

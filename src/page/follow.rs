@@ -1,0 +1,178 @@
+//! Following a flight: who waits for what, and what becomes of it.
+
+use std::sync::Arc;
+
+use http::Response;
+use tokio::sync::watch;
+
+use super::body::PageBody;
+use super::flight::{self, Flight, Flights, Join, Lead, Phase};
+use super::flow::{Call, Looked};
+use super::lookup::Missed;
+use super::respond;
+use super::share::SharedPage;
+use super::variants::variant_key;
+use crate::monitor::{Absence, NotStored};
+use crate::store::{Mark, Stamp, StoreError};
+
+/// How many flights a request follows before it goes alone.
+const ROUNDS: usize = 2;
+
+/// What the rounds of following came to.
+pub(super) enum Round<B> {
+    Answered(Response<PageBody<B>>),
+    Lead(Lead),
+    Alone(Option<NotStored>),
+    Again,
+}
+
+impl<S, B> Call<S, B> {
+    /// Joins the flight for this page once.
+    pub(super) async fn round<R>(
+        &mut self,
+        missed: &mut Missed,
+        marks: &[Mark],
+        rounds: usize,
+    ) -> Round<R> {
+        let shared = self.page.cache.shared.clone();
+        let now = shared.clock.now();
+        if rounds >= ROUNDS {
+            return Round::Alone(None);
+        }
+        let remembered = shared
+            .remembered
+            .holds(&missed.flight, self.credentials, now);
+        if remembered {
+            return Round::Alone(None);
+        }
+        let mut join = Flights::join(&shared, &missed.flight, missed.stamp);
+        if let Join::Follow(flight, _) = &join {
+            // A flight that began before a purge is nothing to wait for: what it brings may be what was purged.
+            match admits(&shared, flight.stamp, marks).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let (struck, outlawed) = (missed.flight.clone(), flight.clone());
+                    // The stamp of the look-up may be as old as that flight's.
+                    match self.look_up().await {
+                        Ok(Looked::Answered(response)) => return Round::Answered(response),
+                        Ok(Looked::Missed(fresh)) => *missed = fresh,
+                        Err(_) => return Round::Alone(Some(NotStored::Store)),
+                    }
+                    Flights::retire(&shared, &struck, &outlawed);
+                    join = Flights::join(&shared, &missed.flight, missed.stamp);
+                }
+                Err(_) => return Round::Alone(Some(NotStored::Store)),
+            }
+        }
+        match join {
+            Join::Crowded => Round::Alone(Some(NotStored::Crowded)),
+            Join::Lead(lead) => self.check_again(lead, missed).await,
+            Join::Follow(flight, phase) => self.follow(&flight, phase, missed).await,
+        }
+    }
+
+    /// Waits for what a flight brings.
+    async fn follow<R>(
+        &mut self,
+        flight: &Arc<Flight>,
+        mut phase: watch::Receiver<Phase>,
+        missed: &mut Missed,
+    ) -> Round<R> {
+        let until = *self.until.get_or_insert_with(flight::patience);
+        let mut settled = flight::head(&mut phase, until).await;
+        if let Some(Phase::Shared(page)) = &settled
+            && !page.is_ready()
+        {
+            // Whoever may not take it need not wait for its end, which may be far.
+            if let Some(round) = self.pass_over(page, flight, missed).await {
+                return round;
+            }
+            settled = flight::whole(&mut phase, until).await;
+        }
+        match settled {
+            None => Round::Alone(Some(NotStored::Waited)),
+            // That was for what the leader asked with, which this request does not.
+            Some(Phase::Refused(NotStored::Credentials)) if !self.credentials => Round::Again,
+            Some(Phase::Refused(why)) => Round::Alone(Some(why)),
+            Some(Phase::Open | Phase::Abandoned) => Round::Again,
+            Some(Phase::Shared(page)) => match self.pass_over(&page, flight, missed).await {
+                Some(round) => round,
+                None => self.take(&page, missed),
+            },
+        }
+    }
+
+    /// A flight may have landed between the look-up and the join: what it stored is a hit now.
+    async fn check_again<R>(&mut self, lead: Lead, missed: &mut Missed) -> Round<R> {
+        let ended = self.page.cache.shared.flights.ended();
+        if ended == self.ended {
+            return Round::Lead(lead);
+        }
+        self.ended = ended;
+        match self.look_up().await {
+            Ok(Looked::Answered(response)) => Round::Answered(response),
+            Ok(Looked::Missed(fresh)) => {
+                missed.absence = fresh.absence;
+                Round::Lead(lead)
+            }
+            Err(_) => Round::Lead(lead),
+        }
+    }
+
+    /// What else to do, if what a flight brought is not for this request, now.
+    async fn pass_over<R>(
+        &mut self,
+        shared: &SharedPage,
+        flight: &Arc<Flight>,
+        missed: &mut Missed,
+    ) -> Option<Round<R>> {
+        if !shared.is_selected_by(&self.base, self.request.headers()) {
+            // Those of one variant collapse among themselves.
+            let key = variant_key(&self.base, &shared.vary, self.request.headers());
+            return Some(match key {
+                None => Round::Alone(Some(NotStored::VaryBounds)),
+                Some(key) => {
+                    missed.flight = key;
+                    missed.absence = Absence::Vary;
+                    Round::Again
+                }
+            });
+        }
+        let cache = self.page.cache.shared.clone();
+        match admits(&cache, shared.stamp, &shared.marks).await {
+            Ok(true) => (!shared.is_fresh(cache.clock.now())).then_some(Round::Again),
+            Ok(false) => Some(match self.look_up().await {
+                Ok(Looked::Answered(response)) => Round::Answered(response),
+                Ok(Looked::Missed(fresh)) => {
+                    // It may stream for long yet: whoever comes now leads or follows a newer one.
+                    Flights::retire(&cache, &missed.flight, flight);
+                    *missed = fresh;
+                    Round::Again
+                }
+                Err(_) => Round::Alone(Some(NotStored::Store)),
+            }),
+            Err(_) => Some(Round::Alone(Some(NotStored::Store))),
+        }
+    }
+
+    /// Answers with what a flight brought.
+    fn take<R>(&self, shared: &SharedPage, missed: &Missed) -> Round<R> {
+        let now = self.page.cache.shared.clock.now();
+        match respond::collapsed(&self.page, shared, self.shown, missed.absence, now) {
+            Some(response) => Round::Answered(response),
+            None => Round::Alone(Some(NotStored::Incomplete)),
+        }
+    }
+}
+
+/// Would what was stamped so still be true? Who cannot be told goes alone, without asking again.
+async fn admits(
+    shared: &crate::cache::Shared,
+    stamp: Stamp,
+    marks: &[Mark],
+) -> Result<bool, StoreError> {
+    if cfg!(larder_without_join_rule) {
+        return Ok(true);
+    }
+    shared.admits(stamp, marks).await
+}

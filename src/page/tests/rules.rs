@@ -1,0 +1,213 @@
+//! Single rules of the specifications that no other theme shows.
+
+use super::*;
+use crate::InvalidationLayer;
+
+/// Fields that a cache must leave as they are, and decide nothing by.
+#[tokio::test(start_paused = true)]
+async fn fields_that_mean_nothing_here_pass_through_and_decide_nothing() {
+    let fields = [
+        ("cache-control", "max-age=60, foo=1"),
+        ("pragma", "no-cache"),
+        ("warning", "110 - \"Response is Stale\""),
+        ("via", "1.1 a, 1.1 b"),
+        ("no-vary-search", "params=(\"x\")"),
+        ("cdn-cache-control", "no-store"),
+        ("foo-cache-control", "no-store"),
+        ("cache-groups", "\"a\""),
+    ];
+    let world = World::new();
+    let site = world.site(
+        world.page(),
+        move |_| async move { page(&fields, "a page") },
+    );
+    let miss = site.get("/p?x=1").await;
+    let hit = site.get("/p?x=1").await;
+    assert!(hit.is_hit());
+    for (name, value) in fields {
+        assert_eq!(miss.field(name), Some(value), "{name} on a miss");
+        assert_eq!(hit.field(name), Some(value), "{name} on a hit");
+    }
+    assert!(
+        !site.get("/p?x=2").await.is_hit(),
+        "the whole query is the key"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_warning_is_written_and_a_stale_page_is_not_answered() {
+    let world = World::new();
+    let site = world.site(world.page().keep(minutes(60)).unwrap(), |_| async {
+        page(&[("cache-control", "max-age=60")], "a page")
+    });
+    site.get("/p").await;
+    world.advance(minutes(2));
+    let again = site.get("/p").await;
+    assert_eq!((again.said(), site.runs()), ("fwd=stale; stored", 2));
+    assert_eq!(again.field("warning"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_fields_of_cache_groups_have_no_effect() {
+    let world = World::new();
+    let site = world.site(world.page(), |_| async { page(&[], "a page") });
+    site.get("/p").await;
+    let groups = [
+        ("cache-groups", "\"a\""),
+        ("cache-group-invalidation", "\"a\""),
+    ];
+    assert!(site.ask(get_with("/p", &groups)).await.is_hit());
+    assert!(site.get("/p").await.is_hit());
+}
+
+#[tokio::test(start_paused = true)]
+async fn query_is_forwarded_each_time_and_frees_nothing() {
+    let world = World::new();
+    let runs = Runs::default();
+    let inner = world
+        .page()
+        .layer(runs.handler(|_| async { page(&[], "a page") }));
+    let layer = InvalidationLayer::new(&world.cache);
+    let site = Site::of(world.clone(), runs, layer.layer(inner));
+    site.get("/p").await;
+    for runs in [2, 3] {
+        let query = Method::from_bytes(b"QUERY").unwrap();
+        let answer = site.ask(request(query, "/p", &[])).await;
+        assert_eq!((answer.said(), site.runs()), ("fwd=method", runs));
+    }
+    assert!(site.get("/p").await.is_hit());
+}
+
+/// A coding goes to none that may not accept it, also where the handler forgot to say what it looked at.
+#[tokio::test(start_paused = true)]
+async fn a_coded_page_is_selected_by_accept_encoding() {
+    let world = World::new();
+    let site = world.site(world.page(), |request: Request<Body>| async move {
+        if request.headers().contains_key("accept-encoding") {
+            page(&[("content-encoding", "gzip")], "coded, as it came")
+        } else {
+            page(&[], "plain")
+        }
+    });
+    let coded = [("accept-encoding", "gzip")];
+    let first = site.ask(get_with("/p", &coded)).await;
+    assert_eq!(first.field("vary"), Some("accept-encoding"));
+    let hit = site.ask(get_with("/p", &coded)).await;
+    assert!(hit.is_hit());
+    assert_eq!(
+        (&*hit.body, hit.field("content-encoding")),
+        ("coded, as it came", Some("gzip"))
+    );
+    let plain = site.get("/p").await;
+    assert_eq!(
+        (&*plain.body, plain.field("content-encoding")),
+        ("plain", None)
+    );
+    assert!(site.ask(get_with("/p", &coded)).await.is_hit());
+}
+
+/// The cache adds no coding of its own (BREACH), whatever a client would accept.
+#[tokio::test(start_paused = true)]
+async fn bodies_are_answered_as_they_came() {
+    let world = World::new();
+    let text = "the same line\n".repeat(1_000);
+    let sent = text.clone();
+    let site = world.site(world.page(), move |_| {
+        let text = sent.clone();
+        async move { page(&[("cache-control", "no-transform, max-age=60")], text) }
+    });
+    for _ in 0..2 {
+        let answer = site
+            .ask(get_with("/p", &[("accept-encoding", "gzip, br")]))
+            .await;
+        assert_eq!(
+            (&answer.body, answer.field("content-encoding")),
+            (&text, None)
+        );
+    }
+    assert_eq!(site.runs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_key_depends_on_stands_in_vary_for_caches_outside() {
+    let world = World::new();
+    let layer = world.page().vary_on_header(HeaderName::from_static("x-l"));
+    let site = world.site(layer, |_| async { page(&[("vary", "Accept")], "a page") });
+    for _ in 0..2 {
+        let answer = site.ask(get_with("/p", &[("x-l", "de")])).await;
+        assert_eq!(answer.lines("vary"), ["Accept", "x-l"]);
+    }
+    assert_eq!(site.runs(), 1);
+    assert!(!site.ask(get_with("/p", &[("x-l", "en")])).await.is_hit());
+}
+
+#[tokio::test(start_paused = true)]
+async fn purge_is_a_method_like_any_other_and_lists_of_it_are_refused_cheaply() {
+    let world = World::new();
+    let runs = Runs::default();
+    let inner = world
+        .page()
+        .layer(runs.handler(|request: Request<Body>| async move {
+            let known = request.method() == Method::GET;
+            with_status(if known { 200 } else { 405 }, &[], "a page")
+        }));
+    let layer = InvalidationLayer::new(&world.cache);
+    let site = Site::of(world.clone(), runs, layer.layer(inner));
+    site.get("/p").await;
+    for method in ["PURGE", "BAN", "FOO"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        assert_eq!(site.ask(request(method, "/p", &[])).await.status, 405);
+    }
+    assert!(site.get("/p").await.is_hit());
+}
+
+/// Of several variants that a request selects, the younger one (RFC 9111 §4).
+#[tokio::test(start_paused = true)]
+async fn of_several_variants_the_youngest_is_answered() {
+    let world = World::new();
+    let runs = Runs::default();
+    let asked = runs.clone();
+    let handler = runs.handler(move |request: Request<Body>| {
+        let run = asked.count();
+        async move {
+            // What selects a page is for each response to say.
+            let by = request.headers()["x-by"].to_str().unwrap().to_owned();
+            page(&[("vary", &by)], run.to_string())
+        }
+    });
+    let site = Site::of(world.clone(), runs.clone(), world.page().layer(handler));
+    let by_language = get_with("/p", &[("x-by", "x-l"), ("x-l", "de"), ("x-d", "desk")]);
+    assert_eq!(site.ask(by_language).await.body, "1");
+    world.advance(Duration::from_secs(5));
+    let by_device = get_with("/p", &[("x-by", "x-d"), ("x-l", "fr"), ("x-d", "phone")]);
+    assert_eq!(site.ask(by_device).await.body, "2");
+    let both = get_with("/p", &[("x-by", "x-d"), ("x-l", "de"), ("x-d", "phone")]);
+    let answer = site.ask(both).await;
+    assert!(answer.is_hit());
+    assert_eq!(answer.body, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shut_down_cache_leaves_nothing_running() {
+    let world = World::new();
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let site = world.site(world.page(), move |_| {
+        let held = held.clone();
+        async move {
+            held.pass().await;
+            page(&[], "a page")
+        }
+    });
+    let leader = site.start(get("/p"));
+    site.runs.reach(1).await;
+    leader.abort();
+    assert!(leader.await.unwrap_err().is_cancelled());
+    assert_eq!(
+        world.cache.background().running(),
+        1,
+        "it goes on without its client"
+    );
+    world.cache.background().shutdown();
+    world.assert_at_rest().await;
+}

@@ -1,0 +1,13 @@
+//! The restaurant as its visitors meet it: the example runs as a process, and is asked over sockets.
+
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "../raw/mod.rs"]
+mod raw;
+
+mod changes;
+mod client;
+mod crowd;
+mod hostile;
+mod pages;
+mod process;
+mod server;
