@@ -151,8 +151,7 @@ async fn clients_keep_a_page_as_long_after_each_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn clients_are_told_no_cache_only_where_the_response_says_nothing() {
-    type Fields<'a> = &'a [(&'a str, &'a str)];
-    let table: [(Fields<'_>, &[&str]); 6] = [
+    let table: [(Fields, &[&str]); 6] = [
         (&[], &["no-cache"]),
         (&[("cache-control", "public")], &["public, no-cache"]),
         (&[("cache-control", "max-age=60")], &["max-age=60"]),

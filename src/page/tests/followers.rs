@@ -10,6 +10,7 @@ on_every_store! {
     followers_of_another_variant_collapse_among_themselves
     those_who_come_after_a_purge_do_not_wait_for_what_it_struck
     head_and_no_store_wait_for_nobody
+    nothing_is_stored_before_the_whole_of_it_is_there
 }
 
 async fn followers_of_another_variant_collapse_among_themselves(world: World) {
@@ -138,6 +139,22 @@ async fn head_and_no_store_wait_for_nobody(world: World) {
     leader.await.unwrap();
     assert_eq!(site.runs(), 3);
     world.assert_at_rest().await;
+}
+
+/// Asked with `no-store`, which looks the store up and follows no flight.
+async fn nothing_is_stored_before_the_whole_of_it_is_there(world: World) {
+    let end = Gate::closed();
+    let site = world.site_of(&Data::default(), &Gate::opened(), &end);
+    let no_store = || get_with("/p", &[("cache-control", "no-store")]);
+    let filling = site.open(get("/p")).await;
+    let early = site.start(no_store());
+    settle().await;
+    end.open();
+    assert_eq!(early.await.unwrap().said(), "fwd=bypass");
+    read(filling).await;
+    world.cache.background().idle().await;
+    assert!(site.ask(no_store()).await.is_hit());
+    assert_eq!(site.runs(), 2);
 }
 
 #[tokio::test(start_paused = true)]

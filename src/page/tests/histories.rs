@@ -4,18 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 
-/// Random numbers that a seed repeats.
-struct Dice(u64);
-
 impl Dice {
-    /// A number below `sides`.
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % sides
-    }
-
     async fn dawdle(&mut self, most: u64) {
         for _ in 0..self.roll(most) {
             tokio::task::yield_now().await;
@@ -58,7 +47,7 @@ fn random_site(world: &World, data: &Data, seed: u64) -> Site {
 async fn reader(site: Site, purged: Arc<AtomicU64>, seed: u64) {
     let mut dice = Dice(seed);
     for _ in 0..150 {
-        let language = ["de", "en"][dice.roll(2) as usize];
+        let language = dice.pick(&["de", "en"]);
         let request = get_with("/p?q", &[("x-l", language)]);
         match dice.roll(6) {
             0 => {
@@ -92,9 +81,7 @@ async fn writer(world: World, data: Data, purged: Arc<AtomicU64>, seed: u64) {
     let mut dice = Dice(seed);
     for _ in 0..100 {
         let version = data.change();
-        world
-            .purge(How::ALL[dice.roll(How::ALL.len() as u64) as usize])
-            .await;
+        world.purge(dice.pick(&How::ALL)).await;
         purged.fetch_max(version, Ordering::SeqCst);
         dice.dawdle(60).await;
     }
@@ -127,8 +114,7 @@ async fn histories(open: fn() -> World, seeds: std::ops::Range<u64>) {
             ended.unwrap();
         }
         world.assert_at_rest().await;
-        let stats = world.cache.stats();
-        assert!(stats.hits() > 0 && stats.collapsed() > 0, "{stats:?}");
+        assert!(world.cache.stats().hits() > 0);
     }
 }
 

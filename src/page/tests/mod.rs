@@ -3,12 +3,16 @@
 //! The cache's time stands still until it is moved, tokio's is paused, and gates decide which of several requests is first.
 
 mod basics;
+mod bounds;
+mod cves;
 mod fences;
 mod flights;
 mod followers;
 mod histories;
 mod joins;
 mod passing;
+mod peers;
+mod people;
 mod placing;
 mod rules;
 mod selecting;
@@ -16,11 +20,11 @@ mod stores;
 mod trouble;
 mod uncollapsed;
 mod unsafe_methods;
+mod versions;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -35,6 +39,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 
 use self::stores::Waiting;
+use self::versions::{Data, Dice, How};
 use crate::cache::CacheBuilder;
 use crate::clock::ManualClock;
 use crate::{Cache, CacheLayer, CacheTags, MIB, MemoryStore, RequestHead, Store, minutes};
@@ -58,6 +63,9 @@ macro_rules! on_every_store {
     };
 }
 use on_every_store;
+
+/// Fields of a request or a response.
+type Fields = &'static [(&'static str, &'static str)];
 
 /// A cache on a clock that stands still.
 #[derive(Clone)]
@@ -372,80 +380,5 @@ impl Gate {
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
-    }
-}
-
-/// What pages are made of: a number that only grows.
-#[derive(Clone, Default)]
-struct Data(Arc<AtomicU64>);
-
-impl Data {
-    fn read(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn change(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-}
-
-/// The ways of a purge that strike the page of `/p?q`, as [`purged_by`] has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    Key,
-    Page,
-    PageOnHost,
-    PageWithQuery,
-    LayersTag,
-    /// A tag that is known only once the handler has answered.
-    HandlersTag,
-    Clear,
-}
-
-impl How {
-    const ALL: [Self; 7] = [
-        Self::Key,
-        Self::Page,
-        Self::PageOnHost,
-        Self::PageWithQuery,
-        Self::LayersTag,
-        Self::HandlersTag,
-        Self::Clear,
-    ];
-}
-
-impl World {
-    async fn purge(&self, how: How) {
-        match how {
-            How::Key => self.purge_key("/p?q").await,
-            How::Page => self.purge_page("/p").await,
-            How::PageOnHost => self.purge_page("http://shop.example/p").await,
-            How::PageWithQuery => self.purge_page("//shop.example/p?q").await,
-            How::LayersTag => self.purge_tag("layer").await,
-            How::HandlersTag => self.purge_tag("handler").await,
-            How::Clear => {
-                let _ = self.cache.clear().await.unwrap();
-            }
-        }
-    }
-
-    /// A page of `data` that every [`How`] strikes. It reads the data, answers with its head when `head` lets it, and ends its body when
-    /// `body` does.
-    fn site_of(&self, data: &Data, head: &Gate, body: &Gate) -> Site {
-        let (data, head, body) = (data.clone(), head.clone(), body.clone());
-        self.site(self.page().tag("layer"), move |_| {
-            let (version, head, body) = (data.read(), head.clone(), body.clone());
-            async move {
-                head.pass().await;
-                let end = stream::once(async move {
-                    body.pass().await;
-                    Ok::<_, Infallible>(version.to_string())
-                });
-                let beginning = stream::iter([Ok("version ".to_owned())]);
-                let mut response = page(&[], Body::from_stream(beginning.chain(end)));
-                CacheTags::new(["handler"]).add_to(response.extensions_mut());
-                response
-            }
-        })
     }
 }

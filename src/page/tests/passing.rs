@@ -192,7 +192,7 @@ async fn requests_cannot_force_work() {
 #[tokio::test(start_paused = true)]
 async fn only_what_is_permitted_is_stored() {
     let world = World::new();
-    let stored = async |status, fields: &'static [(&str, &str)], layer: CacheLayer| {
+    let stored = async |status, fields: Fields, layer: CacheLayer| {
         let site = world.site(layer, move |_| async move {
             with_status(status, fields, Body::empty())
         });

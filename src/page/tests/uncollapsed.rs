@@ -3,7 +3,7 @@
 use super::*;
 
 /// A handler that answers with these fields at once, and ends its body when `body` lets it.
-fn saying(world: &World, layer: CacheLayer, fields: &'static [(&str, &str)], body: &Gate) -> Site {
+fn saying(world: &World, layer: CacheLayer, fields: Fields, body: &Gate) -> Site {
     let body = body.clone();
     world.site(layer, move |_| {
         let body = body.clone();
@@ -16,7 +16,7 @@ fn saying(world: &World, layer: CacheLayer, fields: &'static [(&str, &str)], bod
 }
 
 /// A handler that answers with these fields once the gate is open.
-fn slow(world: &World, layer: CacheLayer, fields: &'static [(&str, &str)], gate: &Gate) -> Site {
+fn slow(world: &World, layer: CacheLayer, fields: Fields, gate: &Gate) -> Site {
     let gate = gate.clone();
     world.site(layer, move |_| {
         let gate = gate.clone();
@@ -27,7 +27,7 @@ fn slow(world: &World, layer: CacheLayer, fields: &'static [(&str, &str)], gate:
     })
 }
 
-const PRIVATE: &[(&str, &str)] = &[("cache-control", "private")];
+const PRIVATE: Fields = &[("cache-control", "private")];
 
 on_every_store! {
     followers_of_what_may_not_be_shared_are_released_at_its_head

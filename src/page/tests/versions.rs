@@ -1,0 +1,97 @@
+//! Pages of data that changes, and the ways to purge them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+/// What pages are made of: a number that only grows.
+#[derive(Clone, Default)]
+pub(super) struct Data(Arc<AtomicU64>);
+
+impl Data {
+    pub(super) fn read(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn change(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+/// The ways of a purge that strike the page of `/p?q`, as [`World::site_of`] makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Key,
+    Page,
+    PageOnHost,
+    PageWithQuery,
+    LayersTag,
+    /// A tag that is known only once the handler has answered.
+    HandlersTag,
+    Clear,
+}
+
+impl How {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Key,
+        Self::Page,
+        Self::PageOnHost,
+        Self::PageWithQuery,
+        Self::LayersTag,
+        Self::HandlersTag,
+        Self::Clear,
+    ];
+}
+
+impl World {
+    pub(super) async fn purge(&self, how: How) {
+        match how {
+            How::Key => self.purge_key("/p?q").await,
+            How::Page => self.purge_page("/p").await,
+            How::PageOnHost => self.purge_page("http://shop.example/p").await,
+            How::PageWithQuery => self.purge_page("//shop.example/p?q").await,
+            How::LayersTag => self.purge_tag("layer").await,
+            How::HandlersTag => self.purge_tag("handler").await,
+            How::Clear => {
+                let _ = self.cache.clear().await.unwrap();
+            }
+        }
+    }
+
+    /// A page of `data` that every [`How`] strikes. It reads the data, answers with its head when `head` lets it, and ends its body when
+    /// `body` does.
+    pub(super) fn site_of(&self, data: &Data, head: &Gate, body: &Gate) -> Site {
+        let (data, head, body) = (data.clone(), head.clone(), body.clone());
+        self.site(self.page().tag("layer"), move |_| {
+            let (version, head, body) = (data.read(), head.clone(), body.clone());
+            async move {
+                head.pass().await;
+                let end = stream::once(async move {
+                    body.pass().await;
+                    Ok::<_, Infallible>(version.to_string())
+                });
+                let beginning = stream::iter([Ok("version ".to_owned())]);
+                let mut response = page(&[], Body::from_stream(beginning.chain(end)));
+                CacheTags::new(["handler"]).add_to(response.extensions_mut());
+                response
+            }
+        })
+    }
+}
+
+/// Random numbers that a seed repeats.
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    /// A number below `sides`.
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % sides
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.roll(choices.len() as u64) as usize]
+    }
+}
