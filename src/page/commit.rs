@@ -14,7 +14,7 @@ use super::stored::StoredPage;
 use super::variants::Variants;
 use crate::background::Background;
 use crate::monitor::NotStored;
-use crate::store::{Done, Head, Key, Kind, Mark, Op, Record, Stamp, StoreError, Times, When};
+use crate::store::{Done, Head, If, Key, Kind, Mark, Op, Record, Stamp, StoreError, Times, When};
 
 /// How often an index that others change meanwhile is tried again.
 const TRIES: usize = 8;
@@ -141,7 +141,7 @@ impl Commit {
         };
         let keep = self.times.keep_until;
         let most = self.page.policy.max_variants;
-        let next = index.with(&self.vary, &self.variant, self.date, keep, now, most);
+        let (next, dropped) = index.with(&self.vary, &self.variant, self.date, keep, now, most);
         self.put(Key::new(&self.variant), record.clone(), When::Fenced)
             .await?;
         let until = next.keep_until();
@@ -158,7 +158,14 @@ impl Commit {
             Head::Live(Box::new(next)),
             Bytes::new(),
         );
-        self.put(base, Arc::new(index), when).await
+        let filed = self.put(base, Arc::new(index), when).await?;
+        if filed.is_some() {
+            for key in dropped {
+                let removal = shared.apply(Key::new(&key), Op::Remove(If::Any), now);
+                removal.await.map_err(unwell)?;
+            }
+        }
+        Ok(filed)
     }
 
     async fn put(

@@ -8,7 +8,6 @@ use std::any::Any;
 use std::mem::size_of;
 
 use http::{HeaderMap, HeaderName};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::clock::Now;
 use crate::header::selecting_value;
@@ -33,8 +32,8 @@ struct Selection {
     names: Vec<HeaderName>,
     /// The `Date` of the newest of them, in seconds since the epoch.
     date: u64,
-    /// Which there are, and until when.
-    kept: Vec<(u128, Now)>,
+    /// Their keys, and until when they are kept.
+    kept: Vec<(Box<[u8]>, Now)>,
 }
 
 impl Variants {
@@ -67,7 +66,7 @@ impl Variants {
             .filter_map(|selection| {
                 // Only what was filed under this index: what stood before a purge of the key, which removes the index alone, may stand still.
                 let key = variant_key(base, &selection.names, request)?;
-                selection.keeps(xxh3_128(&key)).then_some(key)
+                selection.keeps(&key).then_some(key)
             })
             .collect()
     }
@@ -77,7 +76,7 @@ impl Variants {
         self.selections.first().map(|selection| &*selection.names)
     }
 
-    /// The index with this variant in it, and without those whose time is over.
+    /// The index with this variant in it, and without those whose time is over; and the keys of those that made room for it.
     pub(super) fn with(
         &self,
         names: &[HeaderName],
@@ -86,13 +85,12 @@ impl Variants {
         keep_until: Now,
         now: Now,
         most: usize,
-    ) -> Self {
-        let digest = xxh3_128(key);
+    ) -> (Self, Vec<Box<[u8]>>) {
         let mut next = self.clone();
         for selection in &mut next.selections {
             selection
                 .kept
-                .retain(|(kept, until)| *kept != digest && now < *until);
+                .retain(|(kept, until)| **kept != *key && now < *until);
         }
         next.selections
             .retain(|selection| !selection.kept.is_empty() || selection.names == names);
@@ -110,16 +108,22 @@ impl Variants {
         for selection in &mut next.selections {
             if selection.names == names {
                 selection.date = selection.date.max(date);
-                selection.kept.push((digest, keep_until));
+                selection.kept.push((key.into(), keep_until));
             }
         }
         next.selections
             .sort_by_key(|selection| std::cmp::Reverse(selection.date));
-        next.selections.truncate(MOST_SELECTIONS);
+        let surplus = next.selections.len().min(MOST_SELECTIONS);
+        let mut dropped: Vec<_> = next
+            .selections
+            .drain(surplus..)
+            .flat_map(|selection| selection.kept)
+            .map(|(key, _)| key)
+            .collect();
         while next.len() > most {
-            next.drop_oldest();
+            dropped.extend(next.drop_oldest());
         }
-        next
+        (next, dropped)
     }
 
     fn len(&self) -> usize {
@@ -130,17 +134,16 @@ impl Variants {
     }
 
     /// The variant that ends first makes room: were the newest refused instead, a few invented values would switch the page off.
-    fn drop_oldest(&mut self) {
+    fn drop_oldest(&mut self) -> Option<Box<[u8]>> {
         let oldest = self
             .selections
             .iter_mut()
             .filter(|selection| !selection.kept.is_empty())
             .min_by_key(|selection| selection.kept.first().map(|(_, until)| *until));
-        if let Some(selection) = oldest {
-            selection.kept.remove(0);
-        }
+        let dropped = oldest.map(|selection| selection.kept.remove(0).0);
         self.selections
             .retain(|selection| !selection.kept.is_empty());
+        dropped
     }
 
     /// Until when any of them is kept.
@@ -154,8 +157,8 @@ impl Variants {
 }
 
 impl Selection {
-    fn keeps(&self, digest: u128) -> bool {
-        self.kept.iter().any(|(kept, _)| *kept == digest)
+    fn keeps(&self, key: &[u8]) -> bool {
+        self.kept.iter().any(|(kept, _)| **kept == *key)
     }
 }
 
@@ -172,7 +175,12 @@ impl HeadObject for Variants {
                         .iter()
                         .map(|name| name.as_str().len())
                         .sum::<usize>()
-                    + selection.kept.capacity() * size_of::<(u128, Now)>()
+                    + selection.kept.capacity() * size_of::<(Box<[u8]>, Now)>()
+                    + selection
+                        .kept
+                        .iter()
+                        .map(|(key, _)| key.len())
+                        .sum::<usize>()
             })
             .sum();
         size_of::<Self>() + parts

@@ -115,7 +115,7 @@ async fn followers_of_what_the_budget_does_not_hold_are_served_each_for_itself()
 /// Every request has an address, a variant and a tag of its own.
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_addresses_variants_and_tags_stays_within_the_capacity() {
-    const MANY: usize = 100_000;
+    const MANY: usize = 15_000;
     let store = MemoryStore::new(MIB);
     let world = World::on(store.clone());
     let site = world.site(world.page(), async |request| {
@@ -156,8 +156,8 @@ async fn one_page_has_so_many_variants_and_no_more() {
     }
     // An index, and what it leads to.
     assert_eq!(store.len(), 1 + 16);
-    for n in 0..16 {
-        assert!(site.ask(ask(n)).await.is_hit());
+    for n in 984..1_000 {
+        assert!(site.ask(ask(n)).await.is_hit(), "{n} is one of the last");
     }
-    assert!(!site.ask(ask(16)).await.is_hit());
+    assert!(!site.ask(ask(0)).await.is_hit(), "the first has made room");
 }
