@@ -38,7 +38,8 @@
 //!   (a public and an internal one, two versions chosen by a field) need a namespace each, or layers that are [`named`](CacheLayer::named).
 //! * A purge outruns what is read within the page layer. What a layer outside has read, before the page layer was asked, is older than the
 //!   fill's stamp: pass on what was read, not what it says, or purge again. Page layers within one another belong on one cache, so that
-//!   the outer copy is struck by the purges of the inner.
+//!   the outer copy is struck by the purges of the inner. What an inner layer tells clients by default, `no-cache`, an outer one takes at its
+//!   word: it stores what names a lifetime.
 //! * For its lifetime a path is read in one way only: one with encoded slashes, dot segments and the like is stored for a lifetime that the
 //!   response gives, never for the policy's.
 //! * `If-None-Match` and `If-Modified-Since` do not reach the handler when others may wait for its answer; what is filled is the whole page.

@@ -310,3 +310,29 @@ async fn a_body_without_end_is_given_up_some_time_after_its_client() {
     assert_eq!(world.cache.background().running(), 1);
     world.assert_at_rest().await;
 }
+
+/// What selects is what the handler sees, after any layer outside has rewritten it (RFC 9111 §4.1).
+#[tokio::test(start_paused = true)]
+async fn a_field_selects_as_it_reaches_the_layer() {
+    let world = World::new();
+    let runs = Runs::default();
+    let handler = runs.handler(|request: Request<Body>| async move {
+        let language = request.headers()["x-l"].to_str().unwrap().to_owned();
+        page(&[("vary", "X-L")], language)
+    });
+    let rewriting = tower::util::MapRequestLayer::new(|mut request: Request<Body>| {
+        request
+            .headers_mut()
+            .insert("x-l", HeaderValue::from_static("de"));
+        request
+    });
+    let site = Site::of(
+        world.clone(),
+        runs.clone(),
+        rewriting.layer(world.page().layer(handler)),
+    );
+    site.ask(get_with("/p", &[("x-l", "de-AT")])).await;
+    let hit = site.ask(get_with("/p", &[("x-l", "de-CH")])).await;
+    assert!(hit.is_hit());
+    assert_eq!(hit.body, "de");
+}
