@@ -43,7 +43,6 @@ pub mod background;
 pub mod cache;
 pub mod clock;
 pub mod control;
-#[allow(dead_code)]
 mod header;
 mod identity;
 mod log;

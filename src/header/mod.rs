@@ -34,7 +34,7 @@ pub(crate) mod arbitrary;
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
 pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, Member};
-pub(crate) use connection::strip_hop_by_hop;
+pub(crate) use connection::{has_token, strip_hop_by_hop};
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;
 pub(crate) use vary::{Vary, selecting_value};

@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::clock::Now;
 use crate::header::{
     Collapsed, Forwarded, Fwd, Lifetime, Member, ResponseDirectives, Scope, cache_control,
-    cache_status, date,
+    cache_status, date, has_token,
 };
 use crate::identity::Trace;
 use crate::monitor::{Absence, Bypass, Reason};
@@ -230,14 +230,7 @@ pub(super) fn complete_fields(
         headers.insert(DATE, now);
     }
     for name in policy.key_fields().chain(vary) {
-        let named = headers.get_all(VARY).iter().any(|line| {
-            line.as_bytes().split(|byte| *byte == b',').any(|member| {
-                member
-                    .trim_ascii()
-                    .eq_ignore_ascii_case(name.as_str().as_bytes())
-            })
-        });
-        if !named {
+        if !has_token(headers, &VARY, name.as_str()) {
             headers.append(VARY, HeaderValue::from(name.clone()));
         }
     }

@@ -11,7 +11,6 @@ const FWD_STATUS: &KeyRef = key_ref("fwd-status");
 const TTL: &KeyRef = key_ref("ttl");
 const STORED: &KeyRef = key_ref("stored");
 const COLLAPSED: &KeyRef = key_ref("collapsed");
-const KEY: &KeyRef = key_ref("key");
 const DETAIL: &KeyRef = key_ref("detail");
 
 /// How this cache handled one request.
@@ -23,7 +22,6 @@ pub(crate) struct Member<'a> {
     name: &'a CacheName,
     handled: Handled,
     ttl: Option<i64>,
-    key: Option<&'a str>,
     detail: Option<&'a str>,
 }
 
@@ -54,14 +52,8 @@ pub(crate) enum Fwd {
     UriMiss,
     /// Stored responses for the URI, none of them selected.
     VaryMiss,
-    /// No stored response, and no more to say.
-    Miss,
-    /// A fresh stored response, but the request asked to go past it.
-    Request,
     /// The stored response was stale.
     Stale,
-    /// Only a part of the response was stored.
-    Partial,
 }
 
 /// What came of waiting for another request's response (RFC 9211 §2.6).
@@ -89,7 +81,6 @@ impl<'a> Member<'a> {
             name,
             handled,
             ttl: None,
-            key: None,
             detail: None,
         }
     }
@@ -97,12 +88,6 @@ impl<'a> Member<'a> {
     /// The remaining lifetime in seconds, negative once stale.
     pub(crate) fn ttl(mut self, seconds: i64) -> Self {
         self.ttl = Some(seconds);
-        self
-    }
-
-    /// The key of the stored response; left out unless printable ASCII.
-    pub(crate) fn key(mut self, key: &'a str) -> Self {
-        self.key = Some(key);
         self
     }
 
@@ -135,9 +120,6 @@ impl<'a> Member<'a> {
             if let Some(collapsed) = forwarded.collapsed {
                 item = item.parameter(COLLAPSED, collapsed == Collapsed::Shared);
             }
-        }
-        if let Some(key) = self.key.and_then(|key| StringRef::from_str(key).ok()) {
-            item = item.parameter(KEY, key);
         }
         if let Some(detail) = self.detail {
             if let Ok(token) = TokenRef::from_str(detail) {
@@ -177,10 +159,7 @@ impl Fwd {
             Self::Method => const { token_ref("method") },
             Self::UriMiss => const { token_ref("uri-miss") },
             Self::VaryMiss => const { token_ref("vary-miss") },
-            Self::Miss => const { token_ref("miss") },
-            Self::Request => const { token_ref("request") },
             Self::Stale => const { token_ref("stale") },
-            Self::Partial => const { token_ref("partial") },
         }
     }
 }
@@ -237,10 +216,9 @@ mod tests {
         assert_eq!(
             Member::forwarded(&name, full)
                 .detail("by the hour")
-                .key("/a?\"b\"")
                 .ttl(60)
                 .to_value(),
-            r#"larder; fwd=stale; fwd-status=304; ttl=60; stored; collapsed; key="/a?\"b\""; detail="by the hour""#
+            r#"larder; fwd=stale; fwd-status=304; ttl=60; stored; collapsed; detail="by the hour""#
         );
         let alone = Forwarded {
             collapsed: Some(Collapsed::Alone),
@@ -260,10 +238,7 @@ mod tests {
             (Fwd::Method, "c; fwd=method"),
             (Fwd::UriMiss, "c; fwd=uri-miss"),
             (Fwd::VaryMiss, "c; fwd=vary-miss"),
-            (Fwd::Miss, "c; fwd=miss"),
-            (Fwd::Request, "c; fwd=request"),
             (Fwd::Stale, "c; fwd=stale"),
-            (Fwd::Partial, "c; fwd=partial"),
         ] {
             let member = Member::forwarded(&name, forwarded(reason));
             assert_eq!(member.to_value(), expected);
@@ -283,23 +258,17 @@ mod tests {
             value(hit.clone().ttl(i64::MIN)),
             "c; hit; ttl=-999999999999999"
         );
-        assert_eq!(
-            value(hit.clone().key("caf\u{e9}").detail("a\r\nb")),
-            "c; hit"
-        );
-        assert_eq!(
-            value(hit.key("").detail("")),
-            r#"c; hit; key=""; detail="""#
-        );
+        assert_eq!(value(hit.clone().detail("a\r\nb")), "c; hit");
+        assert_eq!(value(hit.detail("")), r#"c; hit; detail="""#);
     }
 
     proptest! {
         #[test]
         fn every_member_parses(
-            name in "[ -~]{1,20}", ttl in any::<i64>(), key in any::<String>(), detail in "[ -~]{0,20}",
+            name in "[ -~]{1,20}", ttl in any::<i64>(), detail in "[ -~]{0,20}",
         ) {
             let name = CacheName::new(&name).unwrap();
-            let value = Member::hit(&name).ttl(ttl).key(&key).detail(&detail).to_value();
+            let value = Member::hit(&name).ttl(ttl).detail(&detail).to_value();
             prop_assert!(Parser::new(value.as_bytes()).parse_item_with_visitor(Ignored).is_ok());
         }
     }

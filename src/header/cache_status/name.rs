@@ -35,7 +35,8 @@ impl CacheName {
             .map_err(|_| InvalidName(()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    #[cfg(test)]
+    fn as_str(&self) -> &str {
         match &self.0 {
             Item::Token(token) => token.as_str(),
             Item::String(string) => string.as_str(),
