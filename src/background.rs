@@ -77,12 +77,21 @@ impl Background {
 
     /// Starts `task`, unless the limit is reached, the handle is closed, or no runtime is at hand; then it is dropped and `false` returned.
     pub(crate) fn spawn(&self, task: Task) -> bool {
+        self.start(task, self.shared.limit)
+    }
+
+    /// The same past the limit, for what must not be dropped: a purge is short, and owed.
+    pub(crate) fn spawn_owed(&self, task: Task) -> bool {
+        self.start(task, usize::MAX)
+    }
+
+    fn start(&self, task: Task, limit: usize) -> bool {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return false;
         };
         let id = {
             let mut running = self.lock();
-            if running.closed || running.tasks.len() >= self.shared.limit {
+            if running.closed || running.tasks.len() >= limit {
                 return false;
             }
             running.next += 1;

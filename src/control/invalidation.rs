@@ -166,7 +166,7 @@ impl Drop for Owed {
 fn finish(mut settling: Settling, background: &Background) {
     let mut cx = Context::from_waker(Waker::noop());
     if settling.as_mut().poll(&mut cx).is_pending() {
-        background.spawn(settling);
+        background.spawn_owed(settling);
     }
 }
 

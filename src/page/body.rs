@@ -141,6 +141,7 @@ impl<B> fmt::Debug for PageBody<B> {
 pub(super) struct Reader {
     recording: Arc<Recording>,
     role: Role,
+    number: u64,
     next: usize,
     trailers_read: bool,
     /// What is left to read, where that is known.
@@ -150,9 +151,14 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(recording: Arc<Recording>, role: Role, length: Option<u64>) -> Self {
+        let number = match role {
+            Role::Leader => 0,
+            Role::Follower => recording.follower_came(),
+        };
         Self {
             recording,
             role,
+            number,
             next: 0,
             trailers_read: false,
             left: length,
@@ -162,9 +168,9 @@ impl Reader {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
-            let read = self
-                .recording
-                .read(self.next, self.trailers_read, self.role, cx);
+            let read =
+                self.recording
+                    .read(self.next, self.trailers_read, (self.role, self.number), cx);
             if !matches!(read, Read::Pending) {
                 self.patience = None;
             }
@@ -209,8 +215,9 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if self.role == Role::Leader {
-            self.recording.leader_left();
+        match self.role {
+            Role::Leader => self.recording.leader_left(),
+            Role::Follower => self.recording.follower_left(self.number),
         }
     }
 }

@@ -155,8 +155,12 @@ pub(super) fn key_of(
         Forwarding::Keyed if seen.forwarding => push_forwarding(key, head)?,
         // The proxy's own name for this server, which the handler may read too.
         Forwarding::Trusted => {
-            let host = seen.host.map_or(&b""[..], HeaderValue::as_bytes);
-            key.part(Part::ForwardingValue, host);
+            let addressed = head
+                .target()
+                .authority()
+                .map(|host| host.as_str().as_bytes());
+            let host = seen.host.map(HeaderValue::as_bytes).or(addressed);
+            key.part(Part::ForwardingValue, host.unwrap_or_default());
         }
         Forwarding::Keyed => {}
     }
@@ -196,6 +200,15 @@ fn authority_of<'a>(
             .and_then(|value| value.to_str().ok())
     };
     let target = head.target();
+    let is_http = |uri: &Uri| {
+        uri.scheme_str().is_none_or(|scheme| {
+            scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+        })
+    };
+    // A handler may write the scheme into its page, so none but these two is keyed as one of them.
+    if !is_http(target) || !is_http(head.uri) {
+        return Err(Bypass::Authority);
+    }
     let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
     let secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     if let Some(host) = trusted("x-forwarded-host") {
@@ -316,9 +329,11 @@ pub(super) fn respelled_host(
     let as_named = seen
         .host
         .is_none_or(|value| value.to_str().is_ok_and(spelled));
+    // Another authority, which a layer outside has put there, is keyed as it is.
     let as_addressed = [head.target(), head.uri]
         .iter()
         .filter_map(|uri| uri.authority())
+        .filter(|other| normal_host(other.as_str(), authority.secure).as_ref() == Some(&host))
         .all(|authority| spelled(authority.as_str()));
     (!as_named || !as_addressed).then_some(host)
 }

@@ -52,8 +52,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let shared = &page.cache.shared;
         withhold(&page, &mut self.request);
         canonicalise(&page, &mut self.request);
-        if lead.is_public() {
-            // What one client has already must not keep the page from everyone: a fill asks for all of it.
+        if lead.is_public() && !self.credentials {
+            // What one client has already must not keep the page from everyone: a fill asks for all of it. What is asked with credentials is
+            // seldom for everyone, and keeps its validation.
             for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 self.request.headers_mut().remove(name);
             }

@@ -17,8 +17,15 @@ use super::budget::Share;
 use super::commit::Ending;
 pub(super) use super::record_state::{AnyBody, Bounds};
 use super::record_state::{Settled, Slot, Stage, State, keep, wake_all};
+use super::stored::strip_personal;
 use crate::background::{Background, LONGEST_ALONE};
 use crate::monitor::NotStored;
+
+/// The number of whoever drives, among those who wait.
+const DRIVER: u64 = 0;
+
+/// How many frames are taken in one turn.
+const FRAMES_AT_ONCE: usize = 64;
 
 pub(super) struct Recording {
     state: Mutex<State>,
@@ -72,6 +79,8 @@ impl Recording {
                 ending: None,
                 leader: None,
                 waiting: Vec::new(),
+                followers: 0,
+                numbers: DRIVER,
             }),
             bounds,
             background,
@@ -88,8 +97,30 @@ impl Recording {
         if ended {
             state.slot = Slot::Gone;
             let settled = state.end(self.bounds);
+            let wakers = state.take_wakers();
             drop(state);
             settled.carry_out();
+            wake_all(wakers);
+        }
+    }
+
+    /// A follower begins to read; its number is its place among those who wait.
+    pub(super) fn follower_came(&self) -> u64 {
+        let mut state = self.lock();
+        state.followers += 1;
+        state.numbers += 1;
+        state.numbers
+    }
+
+    /// A follower is gone. The last of those who read an orphan that nobody drives leaves nothing to wait for.
+    pub(super) fn follower_left(self: &Arc<Self>, number: u64) {
+        let mut state = self.lock();
+        state.followers -= 1;
+        state.waiting.retain(|(other, _)| *other != number);
+        let forsaken = state.is_forsaken();
+        drop(state);
+        if forsaken {
+            self.fail();
         }
     }
 
@@ -127,9 +158,10 @@ impl Recording {
         self: &Arc<Self>,
         place: usize,
         trailers_read: bool,
-        role: Role,
+        reader: (Role, u64),
         cx: &mut Context<'_>,
     ) -> Read {
+        let (role, number) = reader;
         loop {
             let mut state = self.lock();
             let Some(index) = place.checked_sub(state.first) else {
@@ -145,7 +177,13 @@ impl Recording {
             match &mut state.stage {
                 Stage::Complete => {
                     return match &state.trailers {
-                        Some(trailers) if !trailers_read => Read::Trailers(trailers.clone()),
+                        Some(trailers) if !trailers_read => {
+                            let mut trailers = trailers.clone();
+                            if role == Role::Follower {
+                                strip_personal(&mut trailers);
+                            }
+                            Read::Trailers(trailers)
+                        }
                         _ => Read::End,
                     };
                 }
@@ -158,7 +196,7 @@ impl Recording {
                 Stage::Recording | Stage::Passing => {}
             }
             if role == Role::Follower {
-                state.wait(cx.waker());
+                state.wait(number, cx.waker());
                 return Read::Pending;
             }
             keep(&mut state.leader, cx.waker());
@@ -204,7 +242,7 @@ impl Recording {
         let mut body = match std::mem::replace(&mut state.slot, Slot::Busy) {
             Slot::Idle(body) => body,
             Slot::Busy => {
-                state.wait(cx.waker());
+                state.wait(DRIVER, cx.waker());
                 return Driven::Pending;
             }
             Slot::Gone => {
@@ -279,13 +317,16 @@ impl Recording {
         drop(state);
         let recording = self.clone();
         let driver = std::future::poll_fn(move |cx| {
-            loop {
+            for _ in 0..FRAMES_AT_ONCE {
                 match recording.drive(cx, true) {
                     Driven::Moved => {}
                     Driven::Pending => return Poll::Pending,
                     Driven::Stopped => return Poll::Ready(()),
                 }
             }
+            // A body that is always ready must let others have their turn.
+            cx.waker().wake_by_ref();
+            Poll::Pending
         });
         let guard = PumpGuard(self.clone());
         let started = self.background.spawn(Box::pin(async move {
@@ -293,8 +334,10 @@ impl Recording {
             // A body without end must not hold its place for ever. Whoever still waits has it driven again.
             let _ = tokio::time::timeout(LONGEST_ALONE, driver).await;
         }));
-        // Refused, the future was dropped with its guard, which has put things right.
-        let _ = started;
+        if !started && self.lock().leader_gone {
+            // Nobody will drive it, whoever reads.
+            self.fail();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -317,8 +360,9 @@ struct PumpGuard(Arc<Recording>);
 impl Drop for PumpGuard {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        let orphaned = state.leader_gone && matches!(state.stage, Stage::Recording);
         state.pumped = false;
+        // Followers that read have it driven again.
+        let orphaned = state.is_forsaken();
         let wakers = state.take_wakers();
         drop(state);
         wake_all(wakers);

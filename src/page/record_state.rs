@@ -47,7 +47,10 @@ pub(super) struct State {
     pub(super) share: Option<Share>,
     pub(super) ending: Option<Ending>,
     pub(super) leader: Option<Waker>,
-    pub(super) waiting: Vec<Waker>,
+    /// Followers that read, and whoever else waits, by number.
+    pub(super) waiting: Vec<(u64, Waker)>,
+    pub(super) followers: usize,
+    pub(super) numbers: u64,
 }
 
 pub(super) enum Slot {
@@ -192,17 +195,27 @@ impl State {
         }
     }
 
-    pub(super) fn wait(&mut self, waker: &Waker) {
-        if !self.waiting.iter().any(|other| other.will_wake(waker)) {
-            self.waiting.push(waker.clone());
+    /// Is there nobody left who reads it, or drives it?
+    pub(super) fn is_forsaken(&self) -> bool {
+        self.leader_gone
+            && !self.pumped
+            && self.followers == 0
+            && matches!(self.stage, Stage::Recording)
+    }
+
+    /// Remembers whom to wake; each has one place.
+    pub(super) fn wait(&mut self, number: u64, waker: &Waker) {
+        match self.waiting.iter_mut().find(|(other, _)| *other == number) {
+            Some((_, kept)) => kept.clone_from(waker),
+            None => self.waiting.push((number, waker.clone())),
         }
     }
 
     /// Whom to wake once the lock is gone: a waker may do anything.
     pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        let mut wakers = std::mem::take(&mut self.waiting);
-        wakers.extend(self.leader.take());
-        wakers
+        let waiting = std::mem::take(&mut self.waiting);
+        let wakers = waiting.into_iter().map(|(_, waker)| waker);
+        wakers.chain(self.leader.take()).collect()
     }
 }
 

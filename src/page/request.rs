@@ -2,6 +2,7 @@
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
+use super::key::normal_host;
 use super::query::QueryRule;
 
 /// The head of a request, borrowed: what predicates and key parts see.
@@ -81,7 +82,7 @@ fn with_query(uri: &Uri, query: Option<&str>) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Puts `host` in place of the authority of `uri`, and of the target as the client sent it, where they have one.
+/// Spells the authority of `uri`, and of the target as the client sent it, as `host`, where it is another spelling of that.
 pub(super) fn apply_host(uri: &mut Uri, extensions: &mut Extensions, host: &str) {
     apply_host_to(uri, host);
     apply_host_to_original(extensions, host);
@@ -98,7 +99,12 @@ fn apply_host_to_original(extensions: &mut Extensions, host: &str) {
 fn apply_host_to_original(_: &mut Extensions, _: &str) {}
 
 fn apply_host_to(uri: &mut Uri, host: &str) {
-    if uri.authority().is_none() {
+    let is_same = |authority: &http::uri::Authority| {
+        [false, true]
+            .iter()
+            .any(|secure| normal_host(authority.as_str(), *secure).as_deref() == Some(host))
+    };
+    if !uri.authority().is_some_and(is_same) {
         return;
     }
     let mut parts = uri.clone().into_parts();

@@ -173,6 +173,10 @@ pub(super) fn forwarded<B>(
             .headers_mut()
             .insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
     }
+    if reason != Reason::Bypassed(Bypass::Method) {
+        // Also what is not stored here may be, by a cache outside.
+        name_in_vary(response.headers_mut(), page.policy.key_fields());
+    }
     Inherited::add(page, response.extensions_mut(), marks);
     response.extensions_mut().insert(reason);
     page.cache.shared.counters.count(reason);
@@ -229,11 +233,7 @@ pub(super) fn complete_fields(
     {
         headers.insert(DATE, now);
     }
-    for name in policy.key_fields().chain(vary) {
-        if !has_token(headers, &VARY, name.as_str()) {
-            headers.append(VARY, HeaderValue::from(name.clone()));
-        }
-    }
+    name_in_vary(headers, policy.key_fields().chain(vary));
     let directives = ResponseDirectives::parse(headers);
     let for_clients = directives.max_age != Lifetime::Absent
         || directives.no_cache != Scope::Absent
@@ -262,6 +262,14 @@ pub(super) fn complete_fields(
         cache_control::append(headers, HeaderValue::from_static("no-cache"));
     }
     None
+}
+
+fn name_in_vary<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a HeaderName>) {
+    for name in names {
+        if !has_token(headers, &VARY, name.as_str()) {
+            headers.append(VARY, HeaderValue::from(name.clone()));
+        }
+    }
 }
 
 /// The directives there are, as one line.

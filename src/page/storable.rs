@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION,
-    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, ORIGIN, PROXY_AUTHORIZATION, SET_COOKIE, UPGRADE,
+    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, ORIGIN, PROXY_AUTHORIZATION, SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, StatusCode};
 
@@ -69,6 +69,8 @@ pub(super) fn storable(
     }
     permitted_for_everyone(headers, &directives, asked)?;
     let mut vary = permitted_by_vary(headers, &directives)?;
+    // It is in the key, in one spelling.
+    vary.retain(|name| name != HOST);
     if policy.shared {
         // The handler saw none of them, so they select nothing.
         vary.retain(|name| !WITHHELD.contains(name));

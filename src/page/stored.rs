@@ -143,9 +143,7 @@ impl StoredPage {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let trailers = trailers.map(|mut trailers| {
-            for name in PERSONAL_TRAILERS {
-                trailers.remove(name);
-            }
+            strip_personal(&mut trailers);
             compact(&trailers, 0)
         });
         Self {
@@ -253,6 +251,13 @@ impl HeadObject for StoredPage {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// Leaves out of trailers what is for the one who asked first.
+pub(super) fn strip_personal(trailers: &mut HeaderMap) {
+    for name in PERSONAL_TRAILERS {
+        trailers.remove(name);
     }
 }
 

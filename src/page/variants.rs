@@ -113,6 +113,14 @@ impl Variants {
         }
         next.selections
             .sort_by_key(|selection| std::cmp::Reverse(selection.date));
+        // The new one stays, however old its date.
+        let own = next
+            .selections
+            .iter()
+            .position(|selection| selection.names == names);
+        if let Some(own) = own.filter(|own| *own >= MOST_SELECTIONS) {
+            next.selections.swap(own, MOST_SELECTIONS - 1);
+        }
         let surplus = next.selections.len().min(MOST_SELECTIONS);
         let mut dropped: Vec<_> = next
             .selections
@@ -121,7 +129,10 @@ impl Variants {
             .map(|(key, _)| key)
             .collect();
         while next.len() > most {
-            dropped.extend(next.drop_oldest());
+            match next.drop_oldest(key) {
+                Some(key) => dropped.push(key),
+                None => break,
+            }
         }
         (next, dropped)
     }
@@ -134,13 +145,19 @@ impl Variants {
     }
 
     /// The variant that ends first makes room: were the newest refused instead, a few invented values would switch the page off.
-    fn drop_oldest(&mut self) -> Option<Box<[u8]>> {
-        let oldest = self
+    fn drop_oldest(&mut self, spared: &[u8]) -> Option<Box<[u8]>> {
+        let (_, at, place) = self
             .selections
-            .iter_mut()
-            .filter(|selection| !selection.kept.is_empty())
-            .min_by_key(|selection| selection.kept.first().map(|(_, until)| *until));
-        let dropped = oldest.map(|selection| selection.kept.remove(0).0);
+            .iter()
+            .enumerate()
+            .flat_map(|(at, selection)| {
+                let kept = selection.kept.iter().enumerate();
+                kept.map(move |(place, (key, until))| (key, *until, at, place))
+            })
+            .filter(|(key, ..)| ***key != *spared)
+            .map(|(_, until, at, place)| (until, at, place))
+            .min()?;
+        let dropped = Some(self.selections[at].kept.remove(place).0);
         self.selections
             .retain(|selection| !selection.kept.is_empty());
         dropped
