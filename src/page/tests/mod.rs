@@ -8,6 +8,7 @@ mod cves;
 mod fences;
 mod flights;
 mod followers;
+mod found;
 mod histories;
 mod joins;
 mod passing;
