@@ -147,14 +147,6 @@ tokens! {
         Incomplete = "incomplete",
         /// A purge has outlawed it meanwhile.
         Outlawed = "outlawed",
-        /// The leader of the flight went away.
-        Abandoned = "abandoned",
-        /// The wait for a flight took too long.
-        Waited = "waited",
-        /// Too many waited for one flight.
-        Crowded = "crowded",
-        /// This address was refused lately, and is not queued for.
-        Remembered = "remembered",
         /// The store did not take it.
         Store = "store",
     }

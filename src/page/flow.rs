@@ -21,7 +21,7 @@ use super::respond::{self, Shown};
 use super::screen::screen;
 use super::service::{trace, withhold};
 use crate::cache::page_marks;
-use crate::monitor::{Bypass, NotStored, Reason};
+use crate::monitor::{Bypass, Reason};
 use crate::store::{Mark, StoreError};
 
 /// A request on its way, and what is known of it.
@@ -73,7 +73,7 @@ where
     }
 
     let marks = call.marks();
-    let mut waited = None;
+    let mut waited = false;
     let mut rounds = 0;
     let lead = loop {
         match call.round(&mut missed, &marks, rounds).await {
@@ -83,12 +83,12 @@ where
                 leading.store(true, Ordering::Release);
                 break lead;
             }
-            Round::Alone(why) => {
-                waited = why.or(waited);
+            Round::Alone { waited: again } => {
+                waited |= again;
                 break Lead::alone(&call.page.cache.shared, &missed.flight, missed.stamp);
             }
             Round::Again => {
-                waited = Some(NotStored::Abandoned);
+                waited = true;
                 rounds += 1;
             }
         }

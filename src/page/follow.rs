@@ -22,7 +22,10 @@ const ROUNDS: usize = 2;
 pub(super) enum Round<B> {
     Answered(Response<PageBody<B>>),
     Lead(Lead),
-    Alone(Option<NotStored>),
+    /// Nothing to share: the request asks for itself.
+    Alone {
+        waited: bool,
+    },
     Again,
 }
 
@@ -37,13 +40,13 @@ impl<S, B> Call<S, B> {
         let shared = self.page.cache.shared.clone();
         let now = shared.clock.now();
         if rounds >= ROUNDS {
-            return Round::Alone(None);
+            return Round::Alone { waited: false };
         }
         let remembered = shared
             .remembered
             .holds(&missed.flight, self.credentials, now);
         if remembered {
-            return Round::Alone(None);
+            return Round::Alone { waited: false };
         }
         let mut join = Flights::join(&shared, &missed.flight, missed.stamp);
         if let Join::Follow(flight, _) = &join {
@@ -56,16 +59,16 @@ impl<S, B> Call<S, B> {
                     match self.look_up().await {
                         Ok(Looked::Answered(response)) => return Round::Answered(response),
                         Ok(Looked::Missed(fresh)) => *missed = fresh,
-                        Err(_) => return Round::Alone(Some(NotStored::Store)),
+                        Err(_) => return Round::Alone { waited: true },
                     }
                     Flights::retire(&shared, &struck, &outlawed);
                     join = Flights::join(&shared, &missed.flight, missed.stamp);
                 }
-                Err(_) => return Round::Alone(Some(NotStored::Store)),
+                Err(_) => return Round::Alone { waited: true },
             }
         }
         match join {
-            Join::Crowded => Round::Alone(Some(NotStored::Crowded)),
+            Join::Crowded => Round::Alone { waited: true },
             Join::Lead(lead) => self.check_again(lead, missed).await,
             Join::Follow(flight, phase) => self.follow(&flight, phase, missed).await,
         }
@@ -90,10 +93,10 @@ impl<S, B> Call<S, B> {
             settled = flight::whole(&mut phase, until).await;
         }
         match settled {
-            None => Round::Alone(Some(NotStored::Waited)),
+            None => Round::Alone { waited: true },
             // That was for what the leader asked with, which this request does not.
             Some(Phase::Refused(NotStored::Credentials)) if !self.credentials => Round::Again,
-            Some(Phase::Refused(why)) => Round::Alone(Some(why)),
+            Some(Phase::Refused(_)) => Round::Alone { waited: true },
             Some(Phase::Open | Phase::Abandoned) => Round::Again,
             Some(Phase::Shared(page)) => match self.pass_over(&page, flight, missed).await {
                 Some(round) => round,
@@ -130,7 +133,7 @@ impl<S, B> Call<S, B> {
             // Those of one variant collapse among themselves.
             let key = variant_key(&self.base, &shared.vary, self.request.headers());
             return Some(match key {
-                None => Round::Alone(Some(NotStored::VaryBounds)),
+                None => Round::Alone { waited: true },
                 Some(key) => {
                     missed.flight = key;
                     missed.absence = Absence::Vary;
@@ -149,9 +152,9 @@ impl<S, B> Call<S, B> {
                     *missed = fresh;
                     Round::Again
                 }
-                Err(_) => Round::Alone(Some(NotStored::Store)),
+                Err(_) => Round::Alone { waited: true },
             }),
-            Err(_) => Some(Round::Alone(Some(NotStored::Store))),
+            Err(_) => Some(Round::Alone { waited: true }),
         }
     }
 
@@ -160,7 +163,7 @@ impl<S, B> Call<S, B> {
         let now = self.page.cache.shared.clock.now();
         match respond::collapsed(&self.page, shared, self.shown, missed.absence, now) {
             Some(response) => Round::Answered(response),
-            None => Round::Alone(Some(NotStored::Incomplete)),
+            None => Round::Alone { waited: true },
         }
     }
 }

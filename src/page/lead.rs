@@ -41,7 +41,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         lead: Lead,
         absence: Absence,
         marks: Vec<Mark>,
-        waited: Option<NotStored>,
+        waited: bool,
     ) -> Answer<ResBody, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
@@ -79,8 +79,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
 
         let response = self.inner.oneshot(self.request).await?;
         let reason = |why| match waited {
-            None => Reason::Refused(absence, why),
-            Some(_) => Reason::RefusedAlone(absence, why),
+            false => Reason::Refused(absence, why),
+            true => Reason::RefusedAlone(absence, why),
         };
         let shown = self.shown;
         match fill.judge(&response) {
@@ -99,8 +99,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Ok(judged) => {
                 let mut response = fill.record(lead, response, judged);
                 let reason = match waited {
-                    None => Reason::Stored(absence),
-                    Some(_) => Reason::StoredAlone(absence),
+                    false => Reason::Stored(absence),
+                    true => Reason::StoredAlone(absence),
                 };
                 // Its marks are in its extensions already.
                 respond::forwarded(&page, &mut response, reason, shown, &[]);
