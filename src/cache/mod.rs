@@ -103,6 +103,11 @@ impl Cache {
         CacheLayer::new(self.clone(), ttl.into())
     }
 
+    /// A layer that caches as a gateway in front of an origin: all of RFC 9111 for a shared cache, with lifetimes from the responses alone.
+    pub fn gateway(&self) -> CacheLayer {
+        CacheLayer::new(self.clone(), Ttl::Default)
+    }
+
     /// Frees everything that carries `tag`.
     ///
     /// Call it after the data has changed (after the commit). Once it has returned `Ok`, no request that starts later is answered with what

@@ -77,6 +77,7 @@ mod storable;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod unreachable;
 mod variants;
 
 pub use self::body::PageBody;
@@ -93,3 +94,4 @@ pub(crate) use self::remember::Remembered;
 pub use self::request::RequestHead;
 pub(crate) use self::respond::StatusField;
 pub use self::service::CacheService;
+pub use self::unreachable::Unreachable;
