@@ -4,12 +4,13 @@
 //! HeaderMap ─► lines ─► list members ─► directives ─┬─► ResponseDirectives, RequestDirectives   Cache-Control
 //!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
 //!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
-//!                  │               └────────────────┼─► ContentLength                           Content-Length
-//!                  └────────────────────────────────┴─► Expires, Age, date                      single values
+//!                  │               └────────────────┼─► ContentLength, Ranges                   Content-Length, Range
+//!                  ├────────────────────────────────┼─► EntityTag, TagList                      ETag and the lists of tags
+//!                  └────────────────────────────────┴─► Expires, Age, date, ContentRange        single values
 //! ```
 //!
 //! The way back is narrower, since a cache says little: [`cache_control::append`] adds a directive, [`cache_status`]
-//! writes this cache's member, [`date::format`] writes a date.
+//! writes this cache's member, [`date::format`] writes a date, [`ContentRange`](content_range::ContentRange) says which part a part is.
 //!
 //! Everything is pure: no I/O and no clock, so a rule that depends on the time takes `now`. Everything is total: any
 //! bytes give a value, in time linear in their number. And *absent* is never the same as *unreadable*: a field that
@@ -20,11 +21,14 @@ pub(crate) mod age;
 pub(crate) mod cache_control;
 pub(crate) mod cache_status;
 pub(crate) mod connection;
+pub(crate) mod content_range;
 pub(crate) mod date;
 pub(crate) mod directives;
+pub(crate) mod etag;
 pub(crate) mod expires;
 pub(crate) mod length;
 pub(crate) mod list;
+pub(crate) mod range;
 pub(crate) mod seconds;
 pub(crate) mod vary;
 
