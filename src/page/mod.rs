@@ -64,6 +64,7 @@ mod layer;
 mod lead;
 mod lookup;
 mod policy;
+mod precondition;
 mod query;
 mod record;
 mod record_state;
