@@ -52,6 +52,11 @@ impl ContentRange {
         })
     }
 
+    /// How many bytes the part has.
+    pub(crate) fn length(self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
+    }
+
     pub(crate) fn to_value(self) -> HeaderValue {
         let Self {
             first,
@@ -148,6 +153,7 @@ mod tests {
         fn what_is_written_is_read(first in 0..u64::MAX / 4, more in 0..u64::MAX / 4, rest in 0..u64::MAX / 4) {
             let range = first..first + more + 1;
             let part = ContentRange::of(&range, range.end + rest).unwrap();
+                prop_assert_eq!(part.length(), more + 1);
             for part in [part, ContentRange { complete: None, ..part }] {
                 let headers = arbitrary::map(&CONTENT_RANGE, [part.to_value()]);
                 prop_assert_eq!(ContentRange::parse(&headers), Some(part));

@@ -54,6 +54,7 @@ mod body;
 mod budget;
 mod commit;
 mod control;
+mod excerpt;
 mod flight;
 mod flow;
 mod follow;
