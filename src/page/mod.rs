@@ -64,6 +64,8 @@ mod key;
 mod layer;
 mod lead;
 mod lookup;
+mod multipart;
+mod partial;
 mod policy;
 mod precondition;
 mod query;
