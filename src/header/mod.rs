@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The way back is narrower, since a cache says little: [`cache_control::append`] adds a directive, [`cache_status`]
-//! writes this cache's member, [`date::format`] writes a date, [`ContentRange`](content_range::ContentRange) says which part a part is.
+//! writes this cache's member, [`date::format`] writes a date, and [`content_range`] says which part a part is.
 //!
 //! Everything is pure: no I/O and no clock, so a rule that depends on the time takes `now`. Everything is total: any
 //! bytes give a value, in time linear in their number. And *absent* is never the same as *unreadable*: a field that
