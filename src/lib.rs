@@ -56,7 +56,7 @@ pub use self::control::InvalidationLayer;
 pub use self::identity::Trace;
 pub use self::page::{
     CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
-    RequestHead, TtlOrder, Unreachable,
+    RequestHead, RequestRules, TtlOrder, Unreachable,
 };
 #[cfg(feature = "memory")]
 pub use self::store::MemoryStore;

@@ -27,6 +27,7 @@ pub struct CacheBuilder {
     store_timeout: Duration,
     recording_budget: usize,
     remember_refusals: Duration,
+    refresh_backoff: Duration,
     identities: Vec<IdentityType>,
     clock: Arc<dyn Clock>,
     background: Background,
@@ -70,6 +71,7 @@ impl CacheBuilder {
             store_timeout: Duration::from_millis(250),
             recording_budget: 64 * MIB,
             remember_refusals: Duration::from_secs(10),
+            refresh_backoff: Duration::from_secs(5),
             identities: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             background: Background::new(256),
@@ -113,6 +115,12 @@ impl CacheBuilder {
     /// zero forgets at once.
     pub fn remember_refusals(mut self, span: Duration) -> Self {
         self.remember_refusals = span;
+        self
+    }
+
+    /// How long no page is refreshed in the background whose handler has failed. Default: 5 s.
+    pub fn refresh_backoff(mut self, span: Duration) -> Self {
+        self.refresh_backoff = span;
         self
     }
 
@@ -193,6 +201,7 @@ impl CacheBuilder {
                 identities: self.identities,
                 flights: Flights::default(),
                 remembered: Remembered::new(self.remember_refusals),
+                unwell: Remembered::new(self.refresh_backoff),
                 budget: Budget::new(self.recording_budget),
                 counters: Counters::default(),
                 name,

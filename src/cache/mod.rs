@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) identities: Vec<IdentityType>,
     pub(crate) flights: Flights,
     pub(crate) remembered: Remembered,
+    /// Pages whose handler has just failed: no refresh is tried again at once.
+    pub(crate) unwell: Remembered,
     pub(crate) budget: Budget,
     pub(crate) counters: Counters,
     pub(crate) name: CacheName,
@@ -103,9 +105,28 @@ impl Cache {
         CacheLayer::new(self.clone(), ttl.into())
     }
 
-    /// A layer that caches as a gateway in front of an origin: all of RFC 9111 for a shared cache, with lifetimes from the responses alone.
+    /// A layer that caches as a gateway does, in front of an origin of its own or of others: all of RFC 9111 for a shared cache.
+    ///
+    /// Lifetimes come from responses alone, and are guessed from `Last-Modified` where there is none; the directives of requests count;
+    /// what must be validated is stored and validated; parts are stored; the fields of RFC 9213 and `No-Vary-Search` are honoured;
+    /// and what is stale answers while the origin cannot be reached. Each of these can be set alone, here as on a
+    /// [`page`](Self::page). Put [`InvalidationLayer`](crate::InvalidationLayer) round it.
+    ///
+    /// ```
+    /// use axum::{Router, routing::any};
+    /// use larder::{Cache, InvalidationLayer, MIB, MemoryStore};
+    ///
+    /// # async fn proxy() {}
+    /// let cache = Cache::builder(MemoryStore::new(64 * MIB)).build()?;
+    /// let app: Router = Router::new()
+    ///     .fallback(any(proxy))
+    ///     .layer(cache.gateway())
+    ///     .layer(InvalidationLayer::new(&cache));
+    /// # drop(app);
+    /// # Ok::<(), larder::BuildError>(())
+    /// ```
     pub fn gateway(&self) -> CacheLayer {
-        CacheLayer::new(self.clone(), Ttl::Default)
+        CacheLayer::gateway(self.clone())
     }
 
     /// Frees everything that carries `tag`.

@@ -1,7 +1,5 @@
 //! `Content-Range`: which bytes of a representation a part is (RFC 9110 §14.4).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used by the flow"))]
-
 use std::ops::Range;
 
 use http::header::CONTENT_RANGE;

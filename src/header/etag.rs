@@ -1,7 +1,5 @@
 //! Entity-tags, and the lists of them that a request is conditional on (RFC 9110 §8.8.3, §13.1.1, §13.1.2).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used by the flow"))]
-
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 

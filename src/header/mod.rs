@@ -39,6 +39,7 @@ pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
 pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, Member};
 pub(crate) use connection::{has_token, strip_hop_by_hop};
+pub(crate) use etag::{EntityTag, TagList};
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;
 pub(crate) use vary::{Vary, selecting_value};

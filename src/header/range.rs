@@ -1,7 +1,5 @@
 //! `Range`: which bytes of a representation are asked for (RFC 9110 §14.1, §14.2).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used by the flow"))]
-
 use std::ops::Range;
 
 use http::HeaderMap;

@@ -3,6 +3,6 @@
 mod reason;
 mod stats;
 
-pub use self::reason::{Absence, Bypass, NotStored, Reason};
+pub use self::reason::{Absence, Bypass, Failure, NotStored, Reason, StaleUse, Unanswered};
 pub(crate) use self::stats::Counters;
 pub use self::stats::Stats;

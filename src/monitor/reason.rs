@@ -20,6 +20,14 @@ pub enum Reason {
     RefusedAlone(Absence, NotStored),
     /// The request passed the cache by.
     Bypassed(Bypass),
+    /// Answered from the store, stale, without asking the handler first.
+    StaleHit(StaleUse),
+    /// The handler said that what is stored still holds (304), and that answered.
+    Validated(Absence),
+    /// The handler failed, and what is stored answered, stale.
+    StaleOnError(Failure),
+    /// Answered here, with an error: nothing stored may be used, and the handler gave nothing to pass on.
+    Unanswered(Unanswered),
 }
 
 macro_rules! tokens {
@@ -59,6 +67,48 @@ tokens! {
         Vary = "vary-miss",
         /// What is stored is stale.
         Stale = "stale",
+        /// What is stored may be fresh, but the request does not want it so (`no-cache`, `max-age`, `min-fresh`).
+        Request = "request",
+        /// A part is stored, and not the one that was asked for.
+        Partial = "partial",
+    }
+}
+
+tokens! {
+    /// Why a stale response was used (RFC 9111 §4.2.4).
+    StaleUse {
+        /// It is refreshed meanwhile (RFC 5861 §3).
+        WhileRevalidated = "stale-while-revalidate",
+        /// The request accepts it (`max-stale`).
+        Accepted = "max-stale",
+    }
+}
+
+tokens! {
+    /// How a handler failed (RFC 5861 §4).
+    Failure {
+        /// 500, 502, 503 or 504.
+        Status = "error-status",
+        /// The origin could not be reached.
+        Unreachable = "unreachable",
+        /// No answer within the soft timeout; it is still waited for in the background.
+        Slow = "soft-timeout",
+    }
+}
+
+tokens! {
+    /// Why the cache itself answered with an error.
+    Unanswered {
+        /// The request says `only-if-cached` (504).
+        OnlyIfCached = "only-if-cached",
+        /// What is stored must be revalidated, and the origin could not be reached (504).
+        MustRevalidate = "must-revalidate",
+        /// No answer within the hard timeout (504).
+        TimedOut = "hard-timeout",
+        /// A 304 that is about nothing that was asked for (502).
+        NotModified = "unexpected-304",
+        /// A part that does not continue what is stored (502).
+        Part = "unexpected-part",
     }
 }
 
@@ -157,12 +207,19 @@ impl Reason {
     pub(crate) const COUNT: usize = 1
         + 3 * Absence::ALL.len()
         + 2 * Absence::ALL.len() * NotStored::ALL.len()
-        + Bypass::ALL.len();
+        + Bypass::ALL.len()
+        + StaleUse::ALL.len()
+        + Absence::ALL.len()
+        + Failure::ALL.len()
+        + Unanswered::ALL.len();
 
     /// Its place among all reasons.
     pub(crate) const fn index(self) -> usize {
         let absences = Absence::ALL.len();
         let pairs = absences * NotStored::ALL.len();
+        let stale = 1 + 3 * absences + 2 * pairs + Bypass::ALL.len();
+        let validated = stale + StaleUse::ALL.len();
+        let failed = validated + absences;
         match self {
             Self::Hit => 0,
             Self::Collapsed(absence) => 1 + absence as usize,
@@ -175,6 +232,10 @@ impl Reason {
                 1 + 3 * absences + pairs + why as usize * absences + absence as usize
             }
             Self::Bypassed(why) => 1 + 3 * absences + 2 * pairs + why as usize,
+            Self::StaleHit(why) => stale + why as usize,
+            Self::Validated(absence) => validated + absence as usize,
+            Self::StaleOnError(how) => failed + how as usize,
+            Self::Unanswered(why) => failed + Failure::ALL.len() + why as usize,
         }
     }
 
@@ -193,14 +254,25 @@ impl Reason {
             .chain(refusals().map(|(absence, why)| Self::Refused(absence, why)))
             .chain(refusals().map(|(absence, why)| Self::RefusedAlone(absence, why)))
             .chain(Bypass::ALL.iter().copied().map(Self::Bypassed))
+            .chain(StaleUse::ALL.iter().copied().map(Self::StaleHit))
+            .chain(absences().map(Self::Validated))
+            .chain(Failure::ALL.iter().copied().map(Self::StaleOnError))
+            .chain(Unanswered::ALL.iter().copied().map(Self::Unanswered))
     }
 
-    /// Why nothing was stored, if that is what happened.
+    /// Why nothing was stored, or why something stale or an error answered, if that is what happened.
     pub const fn detail(self) -> Option<&'static str> {
         match self {
-            Self::Hit | Self::Collapsed(_) | Self::Stored(_) | Self::StoredAlone(_) => None,
+            Self::Hit
+            | Self::Collapsed(_)
+            | Self::Stored(_)
+            | Self::StoredAlone(_)
+            | Self::Validated(_) => None,
             Self::Refused(_, why) | Self::RefusedAlone(_, why) => Some(why.as_str()),
             Self::Bypassed(why) => Some(why.as_str()),
+            Self::StaleHit(why) => Some(why.as_str()),
+            Self::StaleOnError(how) => Some(how.as_str()),
+            Self::Unanswered(why) => Some(why.as_str()),
         }
     }
 
@@ -216,6 +288,9 @@ impl Reason {
                 "MISS"
             }
             Self::Bypassed(_) => "BYPASS",
+            Self::StaleHit(_) | Self::StaleOnError(_) => "STALE",
+            Self::Validated(_) => "REVALIDATED",
+            Self::Unanswered(_) => "ERROR",
         }
     }
 }

@@ -96,9 +96,24 @@ impl Stats {
         self.sum(|other| other == reason)
     }
 
-    /// Answers from the store.
+    /// Answers from the store, without a word with the handler: fresh ones, and stale ones that are refreshed or that the request accepts.
     pub fn hits(&self) -> u64 {
-        self.count(Reason::Hit)
+        self.sum(|reason| matches!(reason, Reason::Hit | Reason::StaleHit(_)))
+    }
+
+    /// Answers from the store that the handler confirmed (304).
+    pub fn validated(&self) -> u64 {
+        self.sum(|reason| matches!(reason, Reason::Validated(_)))
+    }
+
+    /// Stale answers in place of a handler that failed or was slow.
+    pub fn stale_on_error(&self) -> u64 {
+        self.sum(|reason| matches!(reason, Reason::StaleOnError(_)))
+    }
+
+    /// Errors of the cache's own.
+    pub fn unanswered(&self) -> u64 {
+        self.sum(|reason| matches!(reason, Reason::Unanswered(_)))
     }
 
     /// Answers from the flight of another request.
@@ -134,6 +149,9 @@ impl Stats {
                     | Reason::Refused(Absence::Stale, _)
                     | Reason::RefusedAlone(Absence::Stale, _)
                     | Reason::Collapsed(Absence::Stale)
+                    | Reason::Validated(Absence::Stale)
+                    | Reason::StaleHit(_)
+                    | Reason::StaleOnError(_)
             )
         })
     }

@@ -1,5 +1,6 @@
 //! The body of an answer: the handler's own, a stored one, or one that is being recorded.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -37,6 +38,8 @@ pin_project! {
     enum Kind<B> {
         Passed { #[pin] body: B },
         Stored { data: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
+        // Boxed: rare, and a hit moves the room for the largest.
+        Parts { parts: Box<Parts> },
         Omitted,
         Recorded { reader: Reader },
     }
@@ -58,6 +61,19 @@ impl<B> PageBody<B> {
         }
     }
 
+    /// Several chunks of this length altogether.
+    pub(super) fn parts(chunks: VecDeque<Bytes>, length: u64) -> Self {
+        let parts = Parts {
+            chunks,
+            left: length,
+        };
+        Self {
+            kind: Kind::Parts {
+                parts: Box::new(parts),
+            },
+        }
+    }
+
     /// What is not sent in answer to HEAD.
     pub(super) fn omitted() -> Self {
         Self {
@@ -70,6 +86,11 @@ impl<B> PageBody<B> {
             kind: Kind::Recorded { reader },
         }
     }
+}
+
+struct Parts {
+    chunks: VecDeque<Bytes>,
+    left: u64,
 }
 
 impl<B> Body for PageBody<B>
@@ -95,6 +116,10 @@ where
                 };
                 Poll::Ready(frame.map(Ok))
             }
+            KindProjection::Parts { parts } => Poll::Ready(parts.chunks.pop_front().map(|chunk| {
+                parts.left = parts.left.saturating_sub(chunk.len() as u64);
+                Ok(Frame::data(chunk))
+            })),
             KindProjection::Omitted => Poll::Ready(None),
             KindProjection::Recorded { reader } => reader.poll_frame(cx),
         }
@@ -104,6 +129,7 @@ where
         match &self.kind {
             Kind::Passed { body } => body.is_end_stream(),
             Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
+            Kind::Parts { parts } => parts.chunks.is_empty(),
             Kind::Omitted => true,
             Kind::Recorded { reader } => reader.is_end_stream(),
         }
@@ -119,6 +145,7 @@ where
             Kind::Stored { data, .. } => {
                 SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
             }
+            Kind::Parts { parts } => SizeHint::with_exact(parts.left),
             // A length of zero would be written into the head, where that of the GET is not known (RFC 9110 §8.6).
             Kind::Omitted => SizeHint::new(),
             Kind::Recorded { reader } => reader.size_hint(),
@@ -131,6 +158,7 @@ impl<B> fmt::Debug for PageBody<B> {
         f.write_str(match self.kind {
             Kind::Passed { .. } => "PageBody::Passed",
             Kind::Stored { .. } => "PageBody::Stored",
+            Kind::Parts { .. } => "PageBody::Parts",
             Kind::Omitted => "PageBody::Omitted",
             Kind::Recorded { .. } => "PageBody::Recorded",
         })

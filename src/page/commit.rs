@@ -14,7 +14,9 @@ use super::stored::StoredPage;
 use super::variants::Variants;
 use crate::background::Background;
 use crate::monitor::NotStored;
-use crate::store::{Done, Head, If, Key, Kind, Mark, Op, Record, Stamp, StoreError, Times, When};
+use crate::store::{
+    Done, Head, If, Key, Kind, Mark, Op, Record, RecordId, Stamp, StoreError, Times, When,
+};
 
 /// How often an index that others change meanwhile is tried again.
 const TRIES: usize = 8;
@@ -33,6 +35,8 @@ pub(super) struct Commit {
     pub(super) stamp: Stamp,
     pub(super) times: Times,
     pub(super) marks: Arc<[Mark]>,
+    /// What it updates: it is filed only if that still stands, since it says nothing of what came after (DESIGN §5).
+    pub(super) over: Option<RecordId>,
 }
 
 /// What is owed at the end of a recording: the commit, and word to those who wait.
@@ -40,6 +44,8 @@ pub(super) struct Ending {
     pub(super) commit: Commit,
     pub(super) lead: Lead,
     pub(super) credentials: bool,
+    /// May others be given it as it is?
+    pub(super) is_for_all: bool,
     pub(super) background: Background,
 }
 
@@ -52,13 +58,16 @@ impl Ending {
                 commit,
                 lead,
                 credentials,
+                is_for_all,
                 ..
             } = self;
             lead.progress();
             let page = commit.page.clone();
             match commit.run(body, trailers).await {
                 Ok(()) => {
-                    page.cache.shared.remembered.forget(lead.key(), credentials);
+                    if is_for_all {
+                        page.cache.shared.remembered.forget(lead.key(), credentials);
+                    }
                     lead.land();
                 }
                 Err(why) => {
@@ -98,17 +107,27 @@ impl Ending {
 
 impl Commit {
     async fn run(self, body: Bytes, trailers: Option<HeaderMap>) -> Result<(), NotStored> {
-        let head = self.head.completed(body.len(), trailers);
-        let record = Arc::new(Record::new(
+        let record = self.record(body, trailers);
+        self.file_record(&record).await
+    }
+
+    /// The record as it will stand in the store.
+    pub(super) fn record(&self, body: Bytes, trailers: Option<HeaderMap>) -> Arc<Record> {
+        let etag = self.page.policy.etag;
+        let head = self.head.completed(&body, trailers, etag);
+        Arc::new(Record::new(
             Kind::Page,
             self.stamp,
             self.times,
             self.marks.clone(),
             Head::Live(Box::new(head)),
             body,
-        ));
+        ))
+    }
+
+    pub(super) async fn file_record(&self, record: &Arc<Record>) -> Result<(), NotStored> {
         for _ in 0..TRIES {
-            match self.file(&record).await {
+            match self.file(record).await {
                 Ok(Some(())) => return Ok(()),
                 // Another has changed what stands under the key: look again.
                 Ok(None) => {}
@@ -133,17 +152,35 @@ impl Commit {
             .map_or(When::Absent, |standing| When::Same(standing.id));
         let index = match (&standing, index) {
             (_, Some(index)) => index.clone(),
+            // An update of what is gone, or was replaced, updates nothing.
+            (standing, None)
+                if self.over.is_some()
+                    && self.over != standing.as_ref().map(|standing| standing.id) =>
+            {
+                return Ok(Some(()));
+            }
             // A slow old fill must not replace what a younger one has stored.
             (Some(standing), None) if standing.stamp.seq > self.stamp.seq => return Ok(Some(())),
             (_, None) if self.vary.is_empty() => return self.put(base, record.clone(), when).await,
             // A page that stood there was made without `Vary`, and is not used blindly any more.
             (_, None) => Variants::default(),
         };
+        // Under other selecting fields than before, it stands under another key.
+        let standing_variant = index.keeps(&self.variant);
         let keep = self.times.keep_until;
         let most = self.page.policy.max_variants;
         let (next, dropped) = index.with(&self.vary, &self.variant, self.date, keep, now, most);
-        self.put(Key::new(&self.variant), record.clone(), When::Fenced)
-            .await?;
+        let over = match (self.over, standing_variant) {
+            (Some(over), true) => When::Same(over),
+            _ => When::Fenced,
+        };
+        if self
+            .put(Key::new(&self.variant), record.clone(), over)
+            .await?
+            .is_none()
+        {
+            return Ok(Some(()));
+        }
         let until = next.keep_until();
         let times = Times {
             born: now,

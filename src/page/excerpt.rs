@@ -4,8 +4,6 @@
 //! number (`CDN-Cache-Control`, `No-Vary-Search`, CORS, what the application thinks up), and a client that is not sent one
 //! of them again may take it for gone. Those that describe the representation are few and known.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used by the flow"))]
-
 use http::header::{
     ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE, DATE, ETAG,

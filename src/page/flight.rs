@@ -12,8 +12,9 @@ use foldhash::quality::RandomState;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::lookup::Stored;
 use super::share::SharedPage;
-use crate::monitor::NotStored;
+use crate::monitor::{Failure, NotStored};
 use crate::store::Stamp;
 
 /// The most that wait for one flight.
@@ -50,6 +51,10 @@ pub(super) enum Phase {
     Open,
     /// The answer can be shared.
     Shared(Arc<SharedPage>),
+    /// The handler has said that what is stored still holds.
+    Validated(Stored),
+    /// The handler failed, where something stale stood.
+    Failed(Failure),
     /// The answer may not be shared.
     Refused(NotStored),
     /// Nothing came of it, for no fault of the answer.
@@ -227,6 +232,18 @@ impl Lead {
     /// The answer was committed, or may be taken from the recording: later requests look the store up.
     pub(super) fn land(mut self) {
         self.progress();
+        self.end();
+    }
+
+    /// What is stored was confirmed, and answers those who wait.
+    pub(super) fn validated(mut self, stored: Stored) {
+        self.flight.phase.send_replace(Phase::Validated(stored));
+        self.end();
+    }
+
+    /// The handler failed. Those who wait are better off with something stale, if they may have it.
+    pub(super) fn fail(mut self, how: Failure) {
+        self.flight.phase.send_replace(Phase::Failed(how));
         self.end();
     }
 

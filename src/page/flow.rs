@@ -1,5 +1,7 @@
-//! The way of a request that found nothing to answer: follow a flight, or lead one to the handler.
+//! The way of a request that nothing stored answers at once: follow a flight, or lead one to the handler.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,19 +12,23 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::answer;
 use super::body::{BoxError, PageBody};
 use super::flight::Lead;
 use super::follow::Round;
 use super::key::address_of;
 use super::layer::Page;
-use super::lookup::{Lookup, Missed, lookup};
+use super::lookup::{Asking, Lookup, Missed, lookup};
 use super::request::RequestHead;
-use super::respond::{self, Shown};
-use super::screen::screen;
+use super::respond::{self, Outcome};
+use super::reuse::is_better_than_waiting;
+use super::screen::{Content, screen};
 use super::service::{trace, withhold};
+use super::want::Want;
+use crate::background::LONGEST_ALONE;
 use crate::cache::page_marks;
-use crate::monitor::{Bypass, Reason};
-use crate::store::{Mark, StoreError};
+use crate::monitor::{Bypass, Failure, Reason, Unanswered};
+use crate::store::{Mark, Record, StoreError};
 
 /// A request on its way, and what is known of it.
 pub(super) struct Call<S, B> {
@@ -32,11 +38,12 @@ pub(super) struct Call<S, B> {
     pub(super) base: Box<[u8]>,
     /// How much of it names the page, whichever of nested layers this is.
     pub(super) core: usize,
+    /// Is there content in the key?
+    pub(super) content: Content,
     /// Does the handler see who is asking?
     pub(super) credentials: bool,
-    pub(super) head_only: bool,
-    pub(super) no_store: bool,
-    pub(super) shown: Shown,
+    pub(super) authorization_alone: bool,
+    pub(super) want: Want,
     /// The count of ended flights before the store was looked up.
     pub(super) ended: u64,
     /// Until when it waits for flights, once it does.
@@ -45,6 +52,7 @@ pub(super) struct Call<S, B> {
 
 pub(super) type Answer<B, E> = Result<Response<PageBody<B>>, E>;
 
+/// Answers, whatever it takes. `missed` is what a look-up without waiting came to.
 pub(super) async fn fill<S, ReqBody, ResBody>(
     mut call: Call<S, ReqBody>,
     missed: Option<Missed>,
@@ -53,25 +61,54 @@ pub(super) async fn fill<S, ReqBody, ResBody>(
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send + 'static,
+    S::Error: Send + 'static,
     ReqBody: Body + Send + 'static,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    let mut missed = match missed {
+    let missed = match missed {
         Some(missed) => missed,
         None => match call.look_up().await {
             Ok(Looked::Answered(response)) => return Ok(response),
+            Ok(Looked::Refreshing(response, missed)) => {
+                super::refresh::start(call, missed);
+                return Ok(response);
+            }
             Ok(Looked::Missed(missed)) => missed,
             Err(_) => return call.forward(Reason::Bypassed(Bypass::Store)).await,
         },
     };
-    if call.head_only {
-        return call.forward(Reason::Bypassed(Bypass::Head)).await;
+    if call.want.advice.only_if_cached {
+        return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached));
     }
-    if call.no_store {
+    if call.want.head_only {
+        return call.forward_head(missed).await;
+    }
+    if call.want.no_store {
         return call.forward(Reason::Bypassed(Bypass::NoStore)).await;
     }
+    if call.want.ranged && !missed.can_be_validated() {
+        return call.forward(Reason::Bypassed(Bypass::Range)).await;
+    }
+    let race = Race::of(&call, &missed, leading.clone());
+    race.run(Box::pin(follow_or_lead(call, missed, leading)))
+        .await
+}
 
+/// The rounds of following, and then leading, if that is what remains.
+async fn follow_or_lead<S, ReqBody, ResBody>(
+    mut call: Call<S, ReqBody>,
+    mut missed: Missed,
+    leading: Arc<AtomicBool>,
+) -> Answer<ResBody, S::Error>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ReqBody: Body + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
     let marks = call.marks();
     let mut waited = false;
     let mut rounds = 0;
@@ -93,12 +130,95 @@ where
             }
         }
     };
-    call.lead(lead, missed.absence, marks, waited).await
+    call.lead(lead, missed, marks, waited).await
+}
+
+/// A handler against the policy's timeouts. What it does not finish in time goes on in the background.
+struct Race {
+    page: Arc<Page>,
+    want: Want,
+    leading: Arc<AtomicBool>,
+    /// What answers after the soft timeout.
+    stale: Option<Arc<Record>>,
+}
+
+impl Race {
+    fn of<S, B>(call: &Call<S, B>, missed: &Missed, leading: Arc<AtomicBool>) -> Self {
+        let now = call.page.cache.shared.clock.now();
+        let soft = call.page.policy.soft_timeout.is_some();
+        let stale = missed.stored.iter().find(|stored| {
+            soft && stored.page().is_some_and(|page| {
+                let times = &stored.record.times;
+                is_better_than_waiting(times, page.terms(), &call.want.advice, now)
+            })
+        });
+        Self {
+            page: call.page.clone(),
+            want: call.want.clone(),
+            leading,
+            stale: stale.map(|stored| stored.record.clone()),
+        }
+    }
+
+    async fn run<B, E>(
+        self,
+        mut work: Pin<Box<dyn Future<Output = Answer<B, E>> + Send>>,
+    ) -> Answer<B, E>
+    where
+        B: Send + 'static,
+        E: Send + 'static,
+    {
+        let policy = &self.page.policy;
+        if let (Some(soft), Some(stale)) = (policy.soft_timeout, &self.stale) {
+            match tokio::time::timeout(soft, &mut work).await {
+                Ok(answer) => return answer,
+                Err(_) => {
+                    let outcome = Outcome::of(Reason::StaleOnError(Failure::Slow));
+                    let now = self.page.cache.shared.clock.now();
+                    let wish = self.want.wish();
+                    if let Some(response) =
+                        answer::from_record(&self.page, stale, wish, outcome, now)
+                    {
+                        self.finish(work);
+                        return Ok(response);
+                    }
+                }
+            }
+        }
+        let Some(hard) = policy.hard_timeout else {
+            return work.await;
+        };
+        match tokio::time::timeout(hard, &mut work).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let response = answer::unanswered(&self.page, Unanswered::TimedOut);
+                self.finish(work);
+                Ok(response)
+            }
+        }
+    }
+
+    /// What leads a flight goes on; what only waited for one is dropped.
+    fn finish<B, E>(&self, work: Pin<Box<dyn Future<Output = Answer<B, E>> + Send>>)
+    where
+        B: Send + 'static,
+        E: Send + 'static,
+    {
+        if !self.leading.load(Ordering::Acquire) {
+            return;
+        }
+        let background = &self.page.cache.shared.background;
+        background.spawn(Box::pin(async move {
+            drop(tokio::time::timeout(LONGEST_ALONE, work).await);
+        }));
+    }
 }
 
 /// What a look-up at the store came to.
 pub(super) enum Looked<B> {
     Answered(Response<PageBody<B>>),
+    /// Answered with something stale, which is to be refreshed.
+    Refreshing(Response<PageBody<B>>, Missed),
     Missed(Missed),
 }
 
@@ -107,26 +227,37 @@ impl<S, B> Call<S, B> {
     pub(super) async fn look_up<R>(&mut self) -> Result<Looked<R>, StoreError> {
         let shared = &self.page.cache.shared;
         let now = shared.clock.now();
-        match lookup(shared, &self.base, self.request.headers(), now).await? {
+        let asking = Asking {
+            headers: self.request.headers(),
+            advice: &self.want.advice,
+        };
+        let foreign = || StoreError::new("read", "the record is not a page");
+        match lookup(shared, &self.base, asking, now).await? {
             Lookup::Missed(missed) => Ok(Looked::Missed(missed)),
             Lookup::Fresh(record) => {
-                let head = RequestHead::of(&self.request);
-                respond::hit(&self.page, &record, &head, self.head_only, now)
+                let is_traced = answer::is_traced(self.request.extensions());
+                answer::hit(&self.page, &record, self.want.wish(), is_traced, now)
                     .map(Looked::Answered)
-                    .ok_or_else(|| StoreError::new("read", "the record is not a page"))
+                    .ok_or_else(foreign)
+            }
+            Lookup::Stale(record, why, missed) => {
+                let outcome = Outcome::of(Reason::StaleHit(why));
+                answer::from_record(&self.page, &record, self.want.wish(), outcome, now)
+                    .map(|response| Looked::Refreshing(response, missed))
+                    .ok_or_else(foreign)
             }
         }
     }
 
     /// The marks that a page of this request carries whatever the handler adds.
-    fn marks(&self) -> Vec<Mark> {
+    pub(super) fn marks(&self) -> Vec<Mark> {
         let shared = &self.page.cache.shared;
         let mut marks = vec![
             shared.namespace_mark,
             shared.key_mark(&self.base[..self.core]),
         ];
         let head = RequestHead::of(&self.request);
-        if let Ok(seen) = screen(&head, false, &[])
+        if let Ok(seen) = screen(&head, self.content, &[])
             && let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen)
         {
             marks.extend(page_marks(
@@ -143,7 +274,7 @@ impl<S, B> Call<S, B> {
 
 impl<S, ReqBody> Call<S, ReqBody> {
     /// Asks the handler and passes its answer on.
-    async fn forward<ResBody>(mut self, reason: Reason) -> Answer<ResBody, S::Error>
+    pub(super) async fn forward<ResBody>(mut self, reason: Reason) -> Answer<ResBody, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     {
@@ -151,7 +282,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         trace(&mut self.request);
         let mut response = self.inner.oneshot(self.request).await?;
         let page = &self.page;
-        respond::forwarded(page, &mut response, reason, self.shown, &page.policy.tags);
+        let shown = self.want.shown;
+        respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use http::Response;
 use tokio::sync::watch;
 
+use super::answer;
 use super::body::PageBody;
 use super::flight::{self, Flight, Flights, Join, Lead, Phase};
 use super::flow::{Call, Looked};
-use super::lookup::Missed;
-use super::respond;
+use super::lookup::{Missed, Stored};
+use super::respond::Outcome;
 use super::share::SharedPage;
 use super::variants::variant_key;
-use crate::monitor::{Absence, NotStored};
+use crate::monitor::{Absence, Failure, NotStored, Reason};
 use crate::store::{Mark, Stamp, StoreError};
 
 /// How many flights a request follows before it goes alone.
@@ -58,7 +59,7 @@ impl<S, B> Call<S, B> {
                     // The stamp of the look-up may be as old as that flight's.
                     match self.look_up().await {
                         Ok(Looked::Answered(response)) => return Round::Answered(response),
-                        Ok(Looked::Missed(fresh)) => *missed = fresh,
+                        Ok(Looked::Missed(fresh) | Looked::Refreshing(_, fresh)) => *missed = fresh,
                         Err(_) => return Round::Alone { waited: true },
                     }
                     Flights::retire(&shared, &struck, &outlawed);
@@ -102,11 +103,13 @@ impl<S, B> Call<S, B> {
                 Some(round) => round,
                 None => self.take(&page, missed),
             },
+            Some(Phase::Validated(stored)) => self.take_validated(&stored, missed).await,
+            Some(Phase::Failed(how)) => self.take_stale(how, missed).await,
         }
     }
 
     /// A flight may have landed between the look-up and the join: what it stored is a hit now.
-    async fn check_again<R>(&mut self, lead: Lead, missed: &mut Missed) -> Round<R> {
+    pub(super) async fn check_again<R>(&mut self, lead: Lead, missed: &mut Missed) -> Round<R> {
         let ended = self.page.cache.shared.flights.ended();
         if ended == self.ended {
             return Round::Lead(lead);
@@ -114,8 +117,9 @@ impl<S, B> Call<S, B> {
         self.ended = ended;
         match self.look_up().await {
             Ok(Looked::Answered(response)) => Round::Answered(response),
-            Ok(Looked::Missed(fresh)) => {
+            Ok(Looked::Missed(fresh) | Looked::Refreshing(_, fresh)) => {
                 missed.absence = fresh.absence;
+                missed.stored = fresh.stored;
                 Round::Lead(lead)
             }
             Err(_) => Round::Lead(lead),
@@ -146,7 +150,7 @@ impl<S, B> Call<S, B> {
             Ok(true) => (!shared.is_fresh(cache.clock.now())).then_some(Round::Again),
             Ok(false) => Some(match self.look_up().await {
                 Ok(Looked::Answered(response)) => Round::Answered(response),
-                Ok(Looked::Missed(fresh)) => {
+                Ok(Looked::Missed(fresh) | Looked::Refreshing(_, fresh)) => {
                     // It may stream for long yet: whoever comes now leads or follows a newer one.
                     Flights::retire(&cache, &missed.flight, flight);
                     *missed = fresh;
@@ -161,7 +165,48 @@ impl<S, B> Call<S, B> {
     /// Answers with what a flight brought.
     fn take<R>(&self, shared: &SharedPage, missed: &Missed) -> Round<R> {
         let now = self.page.cache.shared.clock.now();
-        match respond::collapsed(&self.page, shared, self.shown, missed.absence, now) {
+        let reason = Reason::Collapsed(missed.absence);
+        match answer::from_flight(&self.page, shared, self.want.wish(), reason, now) {
+            Some(response) => Round::Answered(response),
+            None => Round::Alone { waited: true },
+        }
+    }
+
+    /// Answers with what was stored, now that another request has had it confirmed.
+    async fn take_validated<R>(&mut self, validated: &Stored, missed: &Missed) -> Round<R> {
+        let mut selected = missed.stored.iter();
+        // Another variant is confirmed apart.
+        if !selected.any(|stored| stored.key == validated.key) {
+            return Round::Again;
+        }
+        let outcome = Outcome::of(Reason::Collapsed(missed.absence));
+        self.take_record(validated, outcome).await
+    }
+
+    /// The handler has just failed for another request: what is stale answers this one too, if it may.
+    async fn take_stale<R>(&mut self, how: Failure, missed: &Missed) -> Round<R> {
+        let now = self.page.cache.shared.clock.now();
+        let unreachable = self.page.policy.rules.unreachable;
+        match missed.stand_in(&self.want.advice, how, unreachable, now) {
+            Some(stored) => {
+                let outcome = Outcome::of(Reason::StaleOnError(how));
+                let stored = stored.clone();
+                self.take_record(&stored, outcome).await
+            }
+            None => Round::Alone { waited: true },
+        }
+    }
+
+    async fn take_record<R>(&mut self, stored: &Stored, outcome: Outcome) -> Round<R> {
+        let cache = self.page.cache.shared.clone();
+        let record = &stored.record;
+        match admits(&cache, record.stamp, &record.marks).await {
+            Ok(true) => {}
+            Ok(false) => return Round::Again,
+            Err(_) => return Round::Alone { waited: true },
+        }
+        let now = cache.clock.now();
+        match answer::from_record(&self.page, record, self.want.wish(), outcome, now) {
             Some(response) => Round::Answered(response),
             None => Round::Alone { waited: true },
         }

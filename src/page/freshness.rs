@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use http::header::DATE;
+use http::header::{DATE, LAST_MODIFIED};
 
 use super::policy::TtlOrder;
+use super::preset::Heuristic;
 use crate::clock::Now;
 use crate::header::{Age, Expires, Lifetime, ResponseDirectives, date};
 use crate::store::Times;
@@ -28,9 +29,11 @@ pub(super) struct Exchange {
 }
 
 /// The freshness lifetime that a response states for a shared cache: `s-maxage`, else `max-age`, else `Expires` less `Date`.
+/// Where a targeted field has decided, `Expires` is ignored too (RFC 9213 §2.2).
 pub(super) fn explicit_lifetime(
     directives: &ResponseDirectives,
     headers: &HeaderMap,
+    targeted: bool,
     exchange: &Exchange,
 ) -> Explicit {
     for lifetime in [directives.s_maxage, directives.max_age] {
@@ -40,6 +43,9 @@ pub(super) fn explicit_lifetime(
             Lifetime::Invalid => return Explicit::For(Duration::ZERO),
             Lifetime::Seconds(seconds) => return Explicit::For(Duration::from_secs(seconds)),
         }
+    }
+    if targeted {
+        return Explicit::Absent;
     }
     match Expires::parse(headers, exchange.wall) {
         Expires::Absent => Explicit::Absent,
@@ -67,6 +73,23 @@ pub(super) fn lifetime(
     }
 }
 
+/// A guess at the lifetime of a response that names none: a part of how long it has not changed (§4.2.2); nothing to guess from is zero.
+pub(super) fn heuristic_lifetime(
+    headers: &HeaderMap,
+    heuristic: Heuristic,
+    exchange: &Exchange,
+) -> Duration {
+    let modified = headers
+        .get(LAST_MODIFIED)
+        .and_then(|value| date::parse(value, exchange.wall));
+    let date = date_of(headers, exchange.wall).unwrap_or(exchange.wall);
+    let unchanged = modified
+        .and_then(|modified| date.duration_since(modified).ok())
+        .unwrap_or_default();
+    let part = unchanged.as_secs() * u64::from(heuristic.percent) / 100;
+    Duration::from_secs(part).min(heuristic.most)
+}
+
 /// When the age of a response was zero, by the cache's own time; `None` if its `Age` cannot be read, which counts as stale (§5.1).
 pub(super) fn born(headers: &HeaderMap, exchange: &Exchange) -> Option<Now> {
     let age_value = match Age::parse(headers) {
@@ -82,17 +105,6 @@ pub(super) fn born(headers: &HeaderMap, exchange: &Exchange) -> Option<Now> {
     let response_delay = exchange.answered.since(exchange.asked);
     let corrected = apparent_age.max(Duration::from_secs(age_value) + response_delay);
     Some(exchange.answered.before(corrected))
-}
-
-/// The two horizons of a response of this lifetime.
-pub(super) fn times(born: Now, answered: Now, lifetime: Duration, keep: Option<Duration>) -> Times {
-    let fresh_until = born + lifetime;
-    let keep_until = keep.map_or(fresh_until, |keep| (answered + keep).max(fresh_until));
-    Times {
-        born,
-        fresh_until,
-        keep_until,
-    }
 }
 
 /// Is it fresh? The comparison in §4.2 is strict: a lifetime equal to the age is over.
@@ -138,8 +150,17 @@ mod tests {
         explicit_lifetime(
             &ResponseDirectives::parse(&headers),
             &headers,
+            false,
             &exchange(Duration::ZERO),
         )
+    }
+
+    fn fresh_for(born: Now, lifetime: Duration) -> Times {
+        Times {
+            born,
+            fresh_until: born + lifetime,
+            keep_until: Now::NEVER,
+        }
     }
 
     const fn for_seconds(seconds: u64) -> Explicit {
@@ -198,6 +219,27 @@ mod tests {
             let stated = stated(&[(CACHE_CONTROL, &format!("max-age={digits}"))]);
             assert_eq!(stated, for_seconds(1 << 31), "{digits}");
         }
+    }
+
+    #[test]
+    fn a_guess_is_a_tenth_of_how_long_nothing_has_changed_and_a_day_at_most() {
+        let heuristic = Heuristic {
+            percent: 10,
+            most: Duration::from_secs(86_400),
+        };
+        let guess = |modified: &str| {
+            let fields = [
+                (DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
+                (LAST_MODIFIED, modified),
+            ];
+            heuristic_lifetime(&headers(&fields), heuristic, &exchange(Duration::ZERO)).as_secs()
+        };
+        assert_eq!(guess("Sun, 06 Nov 1994 08:47:57 GMT"), 10);
+        assert_eq!(guess("Sun, 06 Nov 1994 08:49:38 GMT"), 0, "in the future");
+        assert_eq!(guess("Thu, 01 Jan 1970 00:00:00 GMT"), 86_400);
+        assert_eq!(guess("yesterday"), 0);
+        let none = heuristic_lifetime(&HeaderMap::new(), heuristic, &exchange(Duration::ZERO));
+        assert_eq!(none, Duration::ZERO);
     }
 
     #[test]
@@ -264,7 +306,7 @@ mod tests {
     #[test]
     fn an_age_equal_to_the_lifetime_is_stale() {
         let start = Now::from_millis(1_000);
-        let times = times(start, start, 5 * SECOND, None);
+        let times = fresh_for(start, 5 * SECOND);
         assert!(is_fresh(&times, start + Duration::from_millis(4_999)));
         assert!(!is_fresh(&times, start + 5 * SECOND));
     }
@@ -273,7 +315,7 @@ mod tests {
         #[test]
         fn fresh_means_younger_than_the_lifetime(age in 0_u64..1_000_000, span in 0_u64..1_000_000) {
             let start = Now::from_millis(5_000_000);
-            let times = times(start, start, Duration::from_millis(span), None);
+            let times = fresh_for(start, Duration::from_millis(span));
             prop_assert_eq!(is_fresh(&times, start + Duration::from_millis(age)), age < span);
         }
 

@@ -83,7 +83,11 @@ fn the_handler_sees_the_query_of_the_key_and_a_rewrite_keeps_its_own() {
     ];
     for (original, uri, seen_original, seen_uri) in table {
         let mut request = within(original, uri);
-        canonicalise(layer.page(), &mut request);
+        canonicalise(
+            layer.page(),
+            &mut request,
+            crate::page::screen::Content::Absent,
+        );
         let OriginalUri(of_client) = request.extensions().get().unwrap();
         assert_eq!(
             (of_client.to_string(), request.uri().to_string()),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::page::screen::Content;
 
 /// All that a key is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Parts {
             .page(minutes(5))
             .vary_on_header(HeaderName::from_static("x-header"))
             .vary_on("computed", move |_| computed.clone());
-        let seen = screen(&head, false, &[])?;
+        let seen = screen(&head, Content::Absent, &[])?;
         let key = layer.key_at(&head, &seen, self.depth)?;
         Ok(key.as_bytes().to_vec())
     }

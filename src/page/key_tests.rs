@@ -2,7 +2,7 @@ use http::header::{HOST, HeaderName};
 use http::{HeaderValue, Request};
 
 use super::*;
-use crate::page::screen::screen;
+use crate::page::screen::{Content, screen};
 use crate::page::{CacheLayer, QueryRule};
 use crate::store::NullStore;
 use crate::{Cache, minutes};
@@ -175,7 +175,7 @@ fn pages_within_pages_have_keys_of_their_own() {
     let layer = page();
     let request = ask("/p", &[("host", "shop.example")]);
     let head = RequestHead::of(&request);
-    let seen = screen(&head, false, &[]).unwrap();
+    let seen = screen(&head, Content::Absent, &[]).unwrap();
     let at = |depth| {
         let key = layer.key_at(&head, &seen, depth).unwrap();
         (depth.to_string(), PageKey(key.as_bytes().into()))
@@ -232,7 +232,7 @@ fn the_address_to_purge_has_the_query_of_the_key() {
     let layer = page().query(QueryRule::except(["utm_*"]));
     let request = ask("/p?b=2&utm_source=x&a=1", &[("host", "Shop.example:80")]);
     let head = RequestHead::of(&request);
-    let seen = screen(&head, false, &[]).unwrap();
+    let seen = screen(&head, Content::Absent, &[]).unwrap();
     let (host, path, query) = address_of(layer.policy(), &head, &seen).unwrap();
     assert_eq!((&*host, &*path), ("shop.example", "/p"));
     assert_eq!(query.as_deref(), Some("a=1&b=2"));

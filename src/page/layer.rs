@@ -10,9 +10,10 @@ use tower_layer::Layer;
 
 use super::key::{KeyBuf, PageKey, key_of, normal_host};
 use super::policy::{Forwarding, KeyPart, Policy, PolicyError, TtlOrder};
+use super::preset::Rules;
 use super::query::QueryRule;
 use super::request::RequestHead;
-use super::screen::screen;
+use super::screen::{Content, screen};
 use super::service::CacheService;
 use crate::cache::Cache;
 use crate::monitor::Bypass;
@@ -46,13 +47,25 @@ pub(super) struct Page {
 
 impl CacheLayer {
     pub(crate) fn new(cache: Cache, ttl: Ttl) -> Self {
+        let ttl = ttl.resolve(cache.shared.default_ttl);
+        Self::with(cache, Some(ttl), Rules::origin())
+    }
+
+    pub(crate) fn gateway(cache: Cache) -> Self {
+        // The name of a cache need not be one of a field.
+        let own = format!("{}-cache-control", cache.shared.name.as_str());
+        let rules = Rules::gateway(own.to_ascii_lowercase().parse().ok());
+        Self::with(cache, None, rules)
+    }
+
+    fn with(cache: Cache, ttl: Option<Duration>, rules: Rules) -> Self {
         let largest = cache.store().about().largest;
         // Room for the head, the key and the book-keeping beside the body.
         let fitting = largest.map_or(usize::MAX, |largest| {
             usize::try_from(largest / 2).unwrap_or(usize::MAX)
         });
         let policy = Policy {
-            ttl: ttl.resolve(cache.shared.default_ttl),
+            ttl,
             order: TtlOrder::default(),
             max_ttl: days(365),
             keep: None,
@@ -67,6 +80,15 @@ impl CacheLayer {
             max_variants: 16,
             x_cache: false,
             label: None,
+            rules,
+            statuses: Vec::new(),
+            while_revalidate: Duration::ZERO,
+            if_error: Duration::ZERO,
+            soft_timeout: None,
+            hard_timeout: None,
+            etag: false,
+            says_query_rule: false,
+            content: None,
         };
         Self {
             page: Arc::new(Page::new(cache, policy)),
@@ -78,7 +100,6 @@ impl CacheLayer {
         &self.page.policy
     }
 
-    #[cfg(test)]
     pub(super) fn page(&self) -> &Page {
         &self.page
     }
@@ -102,7 +123,7 @@ impl CacheLayer {
         Ok(key)
     }
 
-    fn set(self, set: impl FnOnce(&mut Policy)) -> Self {
+    pub(super) fn set(self, set: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = self.page.policy.clone();
         set(&mut policy);
         Self {
@@ -190,14 +211,16 @@ impl CacheLayer {
         self.set(|policy| policy.label = Some(name.into()))
     }
 
-    /// Keeps pages for this long after the response, also when they have become stale. Default: as long as they are fresh.
+    /// Keeps pages for this long after the response, also when they have become stale. Default: as long as they are fresh, or may be answered
+    /// stale; an hour longer if they can be validated.
     ///
     /// # Errors
     ///
     /// When that is shorter than the lifetime.
     pub fn keep(self, keep: Duration) -> Result<Self, PolicyError> {
-        let ttl = self.page.policy.ttl;
-        if keep < ttl {
+        if let Some(ttl) = self.page.policy.ttl
+            && keep < ttl
+        {
             return Err(PolicyError::KeepShorterThanTtl { keep, ttl });
         }
         Ok(self.set(|policy| policy.keep = Some(keep.min(LONGEST))))
@@ -291,7 +314,7 @@ impl CacheLayer {
     /// ```
     pub fn key(&self, head: &RequestHead<'_>) -> Result<PageKey, Bypass> {
         let page = &self.page;
-        let seen = screen(head, false, &page.cache.shared.identities)?;
+        let seen = screen(head, Content::Absent, &page.cache.shared.identities)?;
         let mut key = KeyBuf::new();
         key_of(&mut key, &page.prefix, &page.policy, head, &seen, 0)?;
         Ok(PageKey(key.as_bytes().into()))

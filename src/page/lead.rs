@@ -1,45 +1,34 @@
 //! Leading a flight: the handler is asked, and its answer judged, recorded and shared.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bytes::Bytes;
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use super::body::{BoxError, Boxed, PageBody, Reader};
-use super::commit::{Commit, Ending};
-use super::control::PageControl;
+use super::answer::{self, spare_the_body};
+use super::body::{BoxError, PageBody};
+use super::confirm::Confirming;
+use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
-use super::freshness::Exchange;
-use super::layer::Page;
-use super::record::{Bounds, Recording, Role};
+use super::lookup::{Missed, Stored};
 use super::request::{RequestHead, matched_path};
-use super::respond::{self, Inherited};
+use super::respond::{self, Outcome};
 use super::service::{canonicalise, trace, withhold};
-use super::share::SharedPage;
-use super::storable::{Asked, Plan, is_plain_path, storable};
-use super::stored::StoredPage;
-use super::variants::variant_key;
-use crate::cache::CacheTags;
-use crate::clock::Now;
-use crate::identity::Traced;
-use crate::monitor::{Absence, NotStored, Reason};
-use crate::store::{Mark, Stamp};
-
-/// The most tags that a handler can give its page: each is looked at after every purge.
-const MOST_TAGS: usize = 1_000;
+use super::storable::is_plain_path;
+use super::unreachable::Unreachable;
+use super::validate::add_validators;
+use crate::monitor::{Failure, NotStored, Reason, Unanswered};
+use crate::store::Mark;
 
 impl<S, ReqBody> Call<S, ReqBody> {
     /// Asks the handler, and decides what becomes of its answer.
     pub(super) async fn lead<ResBody>(
         mut self,
         lead: Lead,
-        absence: Absence,
+        missed: Missed,
         marks: Vec<Mark>,
         waited: bool,
     ) -> Answer<ResBody, S::Error>
@@ -48,226 +37,266 @@ impl<S, ReqBody> Call<S, ReqBody> {
         ResBody: Body<Data = Bytes> + Send + 'static,
         ResBody::Error: Into<BoxError>,
     {
-        let page = self.page.clone();
-        let shared = &page.cache.shared;
-        withhold(&page, &mut self.request);
-        canonicalise(&page, &mut self.request);
-        if lead.is_public() && !self.credentials {
+        withhold(&self.page, &mut self.request);
+        canonicalise(&self.page, &mut self.request, self.content);
+        let is_for_all = lead.is_public() && !self.credentials;
+        let asks = self.ask_with(&missed, is_for_all);
+        let fill = self.fill(lead.stamp(), marks);
+        let settling = Settling {
+            want: &self.want,
+            missed: &missed,
+            waited,
+            asks,
+        };
+        match self.inner.oneshot(self.request).await {
+            Ok(response) => Ok(settling.settle(fill, lead, response).await),
+            // A service that fails altogether has not been reached.
+            Err(error) => settling
+                .stand_in(&fill, lead, Failure::Unreachable, None)
+                .map_err(|_| error),
+        }
+    }
+
+    /// Puts the conditions into the request under which the handler need not answer in full.
+    fn ask_with(&mut self, missed: &Missed, is_for_all: bool) -> Asks {
+        let headers = self.request.headers_mut();
+        // What is filled or confirmed is the whole page.
+        headers.remove(RANGE);
+        headers.remove(IF_RANGE);
+        let pages = missed.stored.iter().filter_map(Stored::page);
+        if add_validators(headers, pages) {
+            return Asks::Validators;
+        }
+        if is_for_all {
             // What one client has already must not keep the page from everyone: a fill asks for all of it. What is asked with credentials is
             // seldom for everyone, and keeps its validation.
             for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
-                self.request.headers_mut().remove(name);
+                headers.remove(name);
             }
         }
+        match headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE) {
+            true => Asks::AsTheClient,
+            false => Asks::ForAll,
+        }
+    }
+
+    /// What is known when the handler is asked.
+    pub(super) fn fill(&mut self, stamp: crate::store::Stamp, marks: Vec<Mark>) -> Fill {
         let traced = trace(&mut self.request);
-        let fill = Fill {
-            route: page
+        Fill {
+            route: self
+                .page
                 .policy
                 .label
                 .clone()
                 .or_else(|| matched_path(self.request.extensions()).map(str::to_owned)),
-            stamp: traced.trace.stamp(lead.stamp()),
+            stamp: traced.trace.stamp(stamp),
             selecting: self.request.headers().clone(),
-            page: page.clone(),
-            base: self.base,
+            page: self.page.clone(),
+            base: self.base.clone(),
             credentials: self.credentials,
+            authorization_alone: self.authorization_alone,
             traced,
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
-            asked: shared.clock.now(),
-        };
-
-        let response = self.inner.oneshot(self.request).await?;
-        let reason = |why| match waited {
-            false => Reason::Refused(absence, why),
-            true => Reason::RefusedAlone(absence, why),
-        };
-        let shown = self.shown;
-        match fill.judge(&response) {
-            Err(why) => {
-                let marks = fill.marks.clone();
-                if response.status() == StatusCode::NOT_MODIFIED {
-                    // It answers this client's condition, and says nothing of the page: who waited begins anew.
-                    drop(lead);
-                } else {
-                    fill.refuse(lead, why);
-                }
-                let mut response = response.map(PageBody::passed);
-                respond::forwarded(&page, &mut response, reason(why), shown, &marks);
-                Ok(response)
-            }
-            Ok(judged) => {
-                let mut response = fill.record(lead, response, judged);
-                let reason = match waited {
-                    false => Reason::Stored(absence),
-                    true => Reason::StoredAlone(absence),
-                };
-                // Its marks are in its extensions already.
-                respond::forwarded(&page, &mut response, reason, shown, &[]);
-                Ok(response)
-            }
+            asked: self.page.cache.shared.clock.now(),
         }
     }
 }
 
-/// What was known when the handler was asked.
-struct Fill {
-    page: Arc<Page>,
-    base: Box<[u8]>,
-    credentials: bool,
-    traced: Traced,
-    stamp: Stamp,
-    marks: Vec<Mark>,
-    /// The request's fields, for those that select.
-    selecting: HeaderMap,
-    asked: Now,
-    route: Option<String>,
-    plain_path: bool,
+/// Under which conditions the handler was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// Under none: the answer is the whole page.
+    ForAll,
+    /// Under those of its client alone.
+    AsTheClient,
+    /// Under those of what is stored, and of its client.
+    Validators,
 }
 
-/// A response that will be stored.
-struct Judged {
-    plan: Plan,
-    exchange: Exchange,
-    /// The key under the fields that select it.
-    variant: Vec<u8>,
+/// What the handler's answer is settled by.
+struct Settling<'a> {
+    want: &'a super::want::Want,
+    missed: &'a Missed,
+    waited: bool,
+    asks: Asks,
 }
 
-impl Fill {
-    fn judge<B: Body>(&self, response: &Response<B>) -> Result<Judged, NotStored> {
-        let shared = &self.page.cache.shared;
-        let exchange = Exchange {
-            asked: self.asked,
-            answered: shared.clock.now(),
-            wall: shared.clock.wall(),
-        };
-        let inherited = response.extensions().get::<Inherited>();
-        if inherited.is_some_and(|inherited| inherited.separated) {
-            return Err(NotStored::KeyParts);
-        }
-        let tags = response.extensions().get::<CacheTags>();
-        if tags.is_some_and(|tags| tags.iter().count() > MOST_TAGS) {
-            return Err(NotStored::Tags);
-        }
-        let asked = Asked {
-            plain_path: self.plain_path,
-            credentials: self.credentials,
-            identity_read: self.traced.trace.has_read_identity(),
-            default_ttl: shared.default_ttl,
-        };
-        let plan = storable(
-            response.status(),
-            response.headers(),
-            PageControl::of(response.extensions()),
-            response.body().size_hint().exact(),
-            asked,
-            &self.page.policy,
-            &exchange,
-        )?;
-        // Selecting values that are too long to be looked up again are not stored under either.
-        let variant =
-            variant_key(&self.base, &plan.vary, &self.selecting).ok_or(NotStored::VaryBounds)?;
-        Ok(Judged {
-            plan,
-            exchange,
-            variant,
-        })
-    }
-
-    fn refuse(&self, lead: Lead, why: NotStored) {
-        let shared = &self.page.cache.shared;
-        shared
-            .remembered
-            .note(lead.key(), self.credentials, shared.clock.now());
-        lead.refuse(why);
-        let route = self.route.as_deref().unwrap_or("(unnamed)");
-        let warned = |flag: &AtomicBool| flag.swap(true, Ordering::Relaxed);
-        match why {
-            NotStored::Credentials if !warned(&self.page.warned_credentials) => {
-                crate::log::credentials(route);
-            }
-            NotStored::Identity if !warned(&self.page.warned_identity) => {
-                crate::log::identity(route);
-            }
-            _ => {}
-        }
-    }
-
-    /// Records the body on its way to the client.
-    fn record<B>(self, lead: Lead, response: Response<B>, judged: Judged) -> Response<PageBody<B>>
+impl Settling<'_> {
+    async fn settle<B>(
+        self,
+        fill: Fill,
+        mut lead: Lead,
+        response: Response<B>,
+    ) -> Response<PageBody<B>>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let (mut parts, body) = response.into_parts();
-        let shared = self.page.cache.shared.clone();
-        let policy = &self.page.policy;
-        let Judged {
-            plan,
-            exchange,
-            variant,
-        } = judged;
-
-        let mut marks = self.marks;
-        if let Some(tags) = parts.extensions.get::<CacheTags>() {
-            marks.extend(tags.iter().map(|tag| shared.tag_mark(tag)));
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return self.confirm(fill, lead, response).await;
         }
-        if let Some(inherited) = parts.extensions.get::<Inherited>() {
-            marks.extend_from_slice(&inherited.marks);
+        if let Some(how) = failure_of(&response) {
+            let status = response.status();
+            match self.stand_in(&fill, lead, how, Some(status)) {
+                Ok(stale) => return stale,
+                Err(Some(given_back)) => lead = given_back,
+                Err(None) => {
+                    let mut response = response.map(PageBody::passed);
+                    self.finish(&fill, &mut response, NotStored::Status);
+                    return response;
+                }
+            }
         }
-        marks.sort_unstable();
-        marks.dedup();
-        let marks: Arc<[Mark]> = marks.into();
-        Inherited::add(&self.page, &mut parts.extensions, &marks);
-
-        let client =
-            respond::complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
-        let head = || {
-            StoredPage::new(
-                parts.status,
-                &parts.headers,
-                plan.lifetime.as_secs(),
-                client.clone(),
-            )
-        };
-        let bounds = Bounds {
-            limit: policy.max_body,
-            length: plan.length,
-            trailers: parts.headers.contains_key(http::header::TRAILER),
-        };
-        let recording = Recording::new(
-            Box::pin(Boxed { body }),
-            bounds,
-            shared.budget.share(),
-            shared.background.clone(),
-        );
-        lead.share(Arc::new(SharedPage {
-            head: head(),
-            times: plan.times,
-            stamp: self.stamp,
-            marks: marks.clone(),
-            vary: plan.vary.clone(),
-            variant: variant.clone(),
-            length: plan.length,
-            recording: recording.clone(),
-        }));
-        recording.begin(Ending {
-            commit: Commit {
-                page: self.page.clone(),
-                base: self.base,
-                variant,
-                vary: plan.vary,
-                date: respond::date_seconds(&parts.headers, exchange.wall),
-                head: head(),
-                stamp: self.stamp,
-                times: plan.times,
-                marks,
-            },
-            lead,
-            credentials: self.credentials,
-            background: shared.background.clone(),
-        });
-        let reader = Reader::new(recording, Role::Leader, plan.length);
-        Response::from_parts(parts, PageBody::recorded(reader))
+        match fill.judge(&response) {
+            Err(why) => self.pass(&fill, lead, response, why),
+            Ok(judged) => self.store(fill, lead, response, judged),
+        }
     }
+
+    /// A 304: about what is stored, or about what the client has.
+    async fn confirm<B>(
+        self,
+        fill: Fill,
+        lead: Lead,
+        response: Response<B>,
+    ) -> Response<PageBody<B>> {
+        let now = fill.page.cache.shared.clock.now();
+        let (parts, body) = response.into_parts();
+        let confirming = Confirming::of(&fill, self.missed, self.want, &parts).await;
+        match confirming {
+            Confirming::Holds(stored) => {
+                let reason = Reason::Validated(self.missed.absence);
+                let outcome = Outcome::of(reason).with_status(Some(parts.status));
+                let wish = self.want.wish();
+                match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
+                    Some(mut answer) => {
+                        respond::Inherited::add(
+                            &fill.page,
+                            answer.extensions_mut(),
+                            &stored.record.marks,
+                        );
+                        lead.validated(stored);
+                        answer
+                    }
+                    None => answer::unanswered(&fill.page, Unanswered::NotModified),
+                }
+            }
+            // It answers this client's condition, and says nothing of the page: who waited begins anew.
+            Confirming::TheClients if self.want.conditional && self.asks != Asks::ForAll => {
+                drop(lead);
+                let mut response = Response::from_parts(parts, PageBody::passed(body));
+                self.finish(&fill, &mut response, NotStored::Status);
+                response
+            }
+            Confirming::TheClients | Confirming::Contradicted => {
+                drop(lead);
+                answer::unanswered(&fill.page, Unanswered::NotModified)
+            }
+        }
+    }
+
+    /// Answers with something stale, if there is something that may; else gives the flight back, or ends it in vain.
+    fn stand_in<B>(
+        &self,
+        fill: &Fill,
+        lead: Lead,
+        how: Failure,
+        status: Option<StatusCode>,
+    ) -> Result<Response<PageBody<B>>, Option<Lead>> {
+        let page = &fill.page;
+        let shared = &page.cache.shared;
+        let now = shared.clock.now();
+        if self.missed.stored.is_empty() {
+            return Err(Some(lead));
+        }
+        // A background refresh is not tried again at once.
+        shared.unwell.note(lead.key(), false, now);
+        let reaches = page.policy.rules.unreachable;
+        if let Some(stored) = self.missed.stand_in(&self.want.advice, how, reaches, now) {
+            let outcome = Outcome::of(Reason::StaleOnError(how)).with_status(status);
+            let wish = self.want.wish();
+            if let Some(answer) = answer::from_record(page, &stored.record, wish, outcome, now) {
+                lead.fail(how);
+                return Ok(answer);
+            }
+        }
+        let must_validate = self.missed.stored.iter().any(|stored| {
+            stored
+                .page()
+                .is_some_and(|page| page.terms().must_revalidate || page.terms().no_stale)
+        });
+        lead.fail(how);
+        if how == Failure::Unreachable && status.is_some() && must_validate {
+            return Ok(answer::unanswered(page, Unanswered::MustRevalidate));
+        }
+        Err(None)
+    }
+
+    /// Passes on what is not stored.
+    fn pass<B>(
+        &self,
+        fill: &Fill,
+        lead: Lead,
+        response: Response<B>,
+        why: NotStored,
+    ) -> Response<PageBody<B>> {
+        fill.refuse(lead, why);
+        let mut response = response.map(PageBody::passed);
+        self.finish(fill, &mut response, why);
+        self.spare(fill, response)
+    }
+
+    fn finish<B>(&self, fill: &Fill, response: &mut Response<B>, why: NotStored) {
+        let absence = self.missed.absence;
+        let reason = match self.waited {
+            false => Reason::Refused(absence, why),
+            true => Reason::RefusedAlone(absence, why),
+        };
+        respond::forwarded(&fill.page, response, reason, self.want.shown, &fill.marks);
+    }
+
+    /// Stores the answer while it streams.
+    fn store<B>(
+        &self,
+        fill: Fill,
+        lead: Lead,
+        response: Response<B>,
+        judged: Judged,
+    ) -> Response<PageBody<B>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let page = fill.page.clone();
+        let mut response = fill.record(lead, response, judged);
+        let absence = self.missed.absence;
+        let reason = match self.waited {
+            false => Reason::Stored(absence),
+            true => Reason::StoredAlone(absence),
+        };
+        // Its marks are in its extensions already.
+        respond::forwarded(&page, &mut response, reason, self.want.shown, &[]);
+        match self.want.conditional {
+            true => spare_the_body(&page, response, &self.want.headers),
+            false => response,
+        }
+    }
+
+    /// The conditions that the handler did not see are judged here.
+    fn spare<B>(&self, fill: &Fill, response: Response<PageBody<B>>) -> Response<PageBody<B>> {
+        match self.want.conditional && self.asks == Asks::ForAll {
+            true => spare_the_body(&fill.page, response, &self.want.headers),
+            false => response,
+        }
+    }
+}
+
+/// The situations in which something stale may stand in (RFC 5861 §4).
+fn failure_of<B>(response: &Response<B>) -> Option<Failure> {
+    if response.extensions().get::<Unreachable>().is_some() {
+        return Some(Failure::Unreachable);
+    }
+    matches!(response.status().as_u16(), 500 | 502 | 503 | 504).then_some(Failure::Status)
 }

@@ -1,38 +1,89 @@
-//! Looking a page up: what stands under its key, and which variant the request selects.
+//! Looking a page up: what stands under its key, which variant the request selects, and whether that may answer.
 
 use std::sync::Arc;
 use std::task::Poll;
 
 use http::HeaderMap;
 
-use super::freshness::is_fresh;
+use super::reuse::{Reuse, stands_in};
+use super::storable::has_validator;
 use super::stored::StoredPage;
 use super::variants::{Variants, variant_key};
 use crate::cache::Shared;
 use crate::clock::Now;
-use crate::monitor::Absence;
+use crate::header::RequestDirectives;
+use crate::monitor::{Absence, Failure, StaleUse};
 use crate::store::{Found, Key, Record, Stamp, StoreError};
 
 /// What a look-up brought.
 pub(super) enum Lookup {
     Fresh(Arc<Record>),
+    /// It may answer though it is stale. What is known of it is for its refresh.
+    Stale(Arc<Record>, StaleUse, Missed),
     Missed(Missed),
 }
 
-/// Nothing that may be answered, and what a fill needs to know of that.
+/// Nothing that may be answered at once, and what a fill needs to know of that.
 pub(super) struct Missed {
     pub(super) absence: Absence,
     /// The fence's clock before anything is read.
     pub(super) stamp: Stamp,
     /// Under which key requests like this one collapse; the page's own, or that of the variant they all select.
     pub(super) flight: Vec<u8>,
+    /// What the request selects and may not be answered with as it is, the preferable first: to be validated, or to stand in.
+    pub(super) stored: Vec<Stored>,
+}
+
+impl Missed {
+    /// Is there a validator to ask with?
+    pub(super) fn can_be_validated(&self) -> bool {
+        let mut pages = self.stored.iter().filter_map(Stored::page);
+        pages.any(|page| has_validator(page.headers()))
+    }
+
+    /// What may answer instead of a handler that failed so.
+    pub(super) fn stand_in(
+        &self,
+        advice: &RequestDirectives,
+        how: Failure,
+        unreachable_counts: bool,
+        now: Now,
+    ) -> Option<&Stored> {
+        let unreachable = unreachable_counts && how == Failure::Unreachable;
+        self.stored.iter().find(|stored| {
+            stored.page().is_some_and(|page| {
+                stands_in(&stored.record.times, page.terms(), advice, unreachable, now)
+            })
+        })
+    }
+}
+
+/// A stored response and where it stands.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) key: Box<[u8]>,
+    pub(super) record: Arc<Record>,
+}
+
+impl Stored {
+    /// Its head, if it is one of ours; a look-up keeps no other.
+    pub(super) fn page(&self) -> Option<&StoredPage> {
+        self.record.head.downcast()
+    }
+}
+
+/// What a request asks with: its fields, and those of its directives that count.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) advice: &'a RequestDirectives,
 }
 
 /// The look-up without waiting; `Pending` when the store cannot answer so.
 pub(super) fn lookup_now(
     shared: &Shared,
     base: &[u8],
-    request: &HeaderMap,
+    asking: Asking<'_>,
     now: Now,
 ) -> Poll<Result<Lookup, StoreError>> {
     let found = match shared.get_now(Key::new(base), now) {
@@ -40,42 +91,43 @@ pub(super) fn lookup_now(
         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
         Poll::Pending => return Poll::Pending,
     };
-    let (index, stamp) = match judge(shared, base, found, now) {
+    let (index, stamp) = match judge(shared, base, found, asking, now) {
         Judged::Settled(lookup) => return Poll::Ready(Ok(lookup)),
         Judged::Variants(index, stamp) => (index, stamp),
     };
     let index = index_of(&index);
     let mut variants = Vec::new();
-    for key in index.candidates(base, request) {
+    for key in index.candidates(base, asking.headers) {
         match shared.get_now(Key::new(&key), now) {
-            Poll::Ready(Ok(found)) => variants.push(found),
+            Poll::Ready(Ok(found)) => variants.push((key, found)),
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => return Poll::Pending,
         }
     }
-    Poll::Ready(Ok(select(index, base, request, variants, stamp, now)))
+    Poll::Ready(Ok(select(index, base, asking, variants, stamp, now)))
 }
 
 /// The look-up with a store that has to be waited for.
 pub(super) async fn lookup(
     shared: &Shared,
     base: &[u8],
-    request: &HeaderMap,
+    asking: Asking<'_>,
     now: Now,
 ) -> Result<Lookup, StoreError> {
     let found = shared.get(&[Key::new(base)], now).await?;
     let Some(found) = found.into_iter().next() else {
         return Err(StoreError::new("read", "no answer for the key"));
     };
-    let (index, stamp) = match judge(shared, base, found, now) {
+    let (index, stamp) = match judge(shared, base, found, asking, now) {
         Judged::Settled(lookup) => return Ok(lookup),
         Judged::Variants(index, stamp) => (index, stamp),
     };
     let index = index_of(&index);
-    let keys = index.candidates(base, request);
-    let keys: Vec<Key<'_>> = keys.iter().map(|key| Key::new(key)).collect();
-    let variants = shared.get(&keys, now).await?;
-    Ok(select(index, base, request, variants, stamp, now))
+    let candidates = index.candidates(base, asking.headers);
+    let keys: Vec<Key<'_>> = candidates.iter().map(|key| Key::new(key)).collect();
+    let found = shared.get(&keys, now).await?;
+    let variants = candidates.into_iter().zip(found).collect();
+    Ok(select(index, base, asking, variants, stamp, now))
 }
 
 enum Judged {
@@ -83,29 +135,41 @@ enum Judged {
     Variants(Arc<Record>, Stamp),
 }
 
-fn judge(shared: &Shared, base: &[u8], found: Found, now: Now) -> Judged {
-    let missed = |absence| {
-        Judged::Settled(Lookup::Missed(Missed {
-            absence,
-            stamp: found.stamp,
-            flight: base.to_vec(),
-        }))
+fn judge(shared: &Shared, base: &[u8], found: Found, asking: Asking<'_>, now: Now) -> Judged {
+    let missed = |absence, stored| Missed {
+        absence,
+        stamp: found.stamp,
+        flight: base.to_vec(),
+        stored,
     };
     let Some(record) = found.record else {
-        return missed(Absence::Uri);
+        return Judged::Settled(Lookup::Missed(missed(Absence::Uri, Vec::new())));
     };
-    if record.head.downcast::<StoredPage>().is_some() {
-        if is_fresh(&record.times, now) {
+    if let Some(page) = record.head.downcast::<StoredPage>() {
+        let reuse = page.reuse(&record.times, asking.advice, now);
+        if reuse == Reuse::Fresh {
             return Judged::Settled(Lookup::Fresh(record));
         }
-        return missed(Absence::Stale);
+        let stored = || {
+            vec![Stored {
+                key: base.into(),
+                record: record.clone(),
+            }]
+        };
+        return Judged::Settled(match reuse {
+            Reuse::Stale(why) => {
+                Lookup::Stale(record.clone(), why, missed(Absence::Stale, stored()))
+            }
+            Reuse::Validate(absence) => Lookup::Missed(missed(absence, stored())),
+            Reuse::Fresh => Lookup::Fresh(record),
+        });
     }
     if record.head.downcast::<Variants>().is_some() {
         return Judged::Variants(record, found.stamp);
     }
     // Foreign: another version's, or not ours at all.
     shared.counters.foreign();
-    missed(Absence::Uri)
+    Judged::Settled(Lookup::Missed(missed(Absence::Uri, Vec::new())))
 }
 
 fn index_of(record: &Record) -> &Variants {
@@ -113,42 +177,61 @@ fn index_of(record: &Record) -> &Variants {
     record.head.downcast().unwrap_or(&NONE)
 }
 
-/// Of the variants that the request selects, the one with the latest `Date` that is fresh (RFC 9111 §4).
+/// Of the variants that the request selects, the one with the latest `Date` that may answer (RFC 9111 §4).
 fn select(
     index: &Variants,
     base: &[u8],
-    request: &HeaderMap,
-    variants: Vec<Found>,
+    asking: Asking<'_>,
+    variants: Vec<(Vec<u8>, Found)>,
     stamp: Stamp,
     now: Now,
 ) -> Lookup {
-    let mut absence = Absence::Vary;
-    let mut best: Option<Arc<Record>> = None;
-    for record in variants.into_iter().filter_map(|found| found.record) {
-        if record.head.downcast::<StoredPage>().is_none() {
-            continue;
-        }
-        if !is_fresh(&record.times, now) {
-            absence = Absence::Stale;
-            continue;
-        }
-        // The younger was born later; dates of one second are told apart so too.
-        if best
-            .as_ref()
-            .is_none_or(|best| best.times.born < record.times.born)
-        {
-            best = Some(record);
-        }
+    let mut stored: Vec<Stored> = variants
+        .into_iter()
+        .filter_map(|(key, found)| {
+            Some(Stored {
+                key: key.into(),
+                record: found.record?,
+            })
+        })
+        .filter(|stored| stored.page().is_some())
+        .collect();
+    // The younger was born later; dates of one second are told apart so too.
+    stored.sort_by_key(|stored| std::cmp::Reverse(stored.record.times.born));
+    let uses: Vec<Reuse> = stored
+        .iter()
+        .filter_map(|stored| {
+            let page = stored.page()?;
+            Some(page.reuse(&stored.record.times, asking.advice, now))
+        })
+        .collect();
+    if let Some(fresh) = uses.iter().position(|reuse| *reuse == Reuse::Fresh) {
+        return Lookup::Fresh(stored.swap_remove(fresh).record);
     }
-    match best {
-        Some(record) => Lookup::Fresh(record),
-        None => Lookup::Missed(Missed {
-            absence,
-            stamp,
-            flight: index
-                .newest()
-                .and_then(|names| variant_key(base, names, request))
-                .unwrap_or_else(|| base.to_vec()),
-        }),
+    let flight = index
+        .newest()
+        .and_then(|names| variant_key(base, names, asking.headers))
+        .unwrap_or_else(|| base.to_vec());
+    let absence = match uses.first() {
+        None => Absence::Vary,
+        Some(Reuse::Validate(absence)) => *absence,
+        Some(_) => Absence::Stale,
+    };
+    let answering = uses
+        .iter()
+        .enumerate()
+        .find_map(|(place, reuse)| match reuse {
+            Reuse::Stale(why) => Some((stored[place].record.clone(), *why)),
+            _ => None,
+        });
+    let missed = Missed {
+        absence,
+        stamp,
+        flight,
+        stored,
+    };
+    match answering {
+        Some((record, why)) => Lookup::Stale(record, why, missed),
+        None => Lookup::Missed(missed),
     }
 }

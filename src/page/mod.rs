@@ -50,11 +50,16 @@
 //! * A layer that changes bodies by request fields (compression) stands outside, and adds its own `Vary`.
 //! * A miss with HEAD is forwarded as HEAD and stores nothing.
 
+mod answer;
 mod body;
 mod budget;
 mod commit;
+mod complete;
+mod confirm;
+mod content;
 mod control;
 mod excerpt;
+mod fill;
 mod flight;
 mod flow;
 mod follow;
@@ -65,27 +70,35 @@ mod layer;
 mod lead;
 mod lookup;
 mod multipart;
+mod options;
 mod partial;
 mod policy;
 mod precondition;
+mod preset;
 mod query;
 mod record;
 mod record_state;
+mod refresh;
 mod remember;
 mod request;
 mod respond;
+mod reuse;
 mod screen;
 mod service;
 mod share;
 mod storable;
 mod stored;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod unreachable;
+mod validate;
 mod variants;
+mod want;
 
 pub use self::body::PageBody;
 pub(crate) use self::budget::Budget;
+pub use self::content::ReplayedBody;
 pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
@@ -93,6 +106,7 @@ pub use self::key::PageKey;
 pub(crate) use self::key::normal_host;
 pub use self::layer::CacheLayer;
 pub use self::policy::{Forwarding, PolicyError, TtlOrder};
+pub use self::preset::RequestRules;
 pub use self::query::QueryRule;
 pub(crate) use self::remember::Remembered;
 pub use self::request::RequestHead;

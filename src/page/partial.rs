@@ -1,7 +1,5 @@
 //! Parts of a complete stored body, for requests with `Range` (RFC 9110 §14.2, §15.3.7).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used by the flow"))]
-
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::SystemTime;

@@ -6,9 +6,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::content::ContentRule;
+use super::preset::Rules;
 use super::query::QueryRule;
 use super::request::RequestHead;
 use crate::store::Mark;
@@ -51,6 +53,32 @@ pub enum PolicyError {
     /// Not a host.
     #[error("{0:?} is not a host: say \"shop.example\" or \"shop.example:8443\"")]
     Host(String),
+    /// Longer than RFC 9111 suggests, or nothing.
+    #[error("a heuristic of {0} % is not one: say 1 to 10 in .heuristic()")]
+    Heuristic(u8),
+    /// Not a status code whose answers are stored.
+    #[error("answers of status {0} are never stored: leave it out of .ttl_for()")]
+    Status(StatusCode),
+    /// Handlers would have no time.
+    #[error(
+        "a timeout of zero answers nothing: set .soft_timeout() and .hard_timeout() above zero"
+    )]
+    ZeroTimeout,
+    /// The soft timeout would never be reached.
+    #[error(
+        "a soft timeout of {soft:?} is not shorter than the hard one of {hard:?}: lower .soft_timeout(), or leave one of them out"
+    )]
+    SoftAboveHard {
+        /// When something stale would answer.
+        soft: Duration,
+        /// When an error would answer.
+        hard: Duration,
+    },
+    /// No content fits a key.
+    #[error(
+        "a content limit of {0} bytes: a QUERY is keyed by its content; set 1 to 16384 in .query_method()"
+    )]
+    QueryContent(usize),
     /// A cap of zero.
     #[error("a lifetime cap of zero stores nothing: set .max_ttl() above zero")]
     ZeroMaxTtl,
@@ -118,7 +146,8 @@ impl fmt::Debug for KeyPart {
 
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
-    pub(super) ttl: Duration,
+    /// The lifetime of pages that name none; a gateway has none to give.
+    pub(super) ttl: Option<Duration>,
     pub(super) order: TtlOrder,
     pub(super) max_ttl: Duration,
     pub(super) keep: Option<Duration>,
@@ -133,6 +162,20 @@ pub(super) struct Policy {
     pub(super) max_variants: usize,
     pub(super) x_cache: bool,
     pub(super) label: Option<String>,
+    pub(super) rules: Rules,
+    /// The lifetimes of other status codes, where the response names none.
+    pub(super) statuses: Vec<(StatusCode, Duration)>,
+    /// How long what is stale may answer while it is refreshed, and where the handler fails.
+    pub(super) while_revalidate: Duration,
+    pub(super) if_error: Duration,
+    /// After how long something stale is better, and after how long an error is.
+    pub(super) soft_timeout: Option<Duration>,
+    pub(super) hard_timeout: Option<Duration>,
+    /// Does a page without `ETag` get one?
+    pub(super) etag: bool,
+    /// Are clients told by `No-Vary-Search` what the query rule drops?
+    pub(super) says_query_rule: bool,
+    pub(super) content: Option<ContentRule>,
 }
 
 impl Policy {
@@ -147,6 +190,14 @@ impl Policy {
             part.name().hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    /// The lifetime of answers with this status that name none.
+    pub(super) fn ttl_of(&self, status: StatusCode) -> Option<Duration> {
+        self.statuses
+            .iter()
+            .find(|(other, _)| *other == status)
+            .map(|(_, ttl)| *ttl)
     }
 
     /// Does the key depend on what no `Vary` can say?

@@ -2,8 +2,6 @@
 //!
 //! `If-Match` and `If-Unmodified-Since` are for the origin (§4.3.2) and do not come this far.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used by the flow"))]
-
 use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED};

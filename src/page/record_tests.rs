@@ -1,3 +1,5 @@
+use crate::page::complete::Completed;
+use crate::page::terms::Terms;
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::task::Waker;
@@ -205,7 +207,10 @@ impl Setup {
             fresh_until: now + minutes(5),
             keep_until: now + minutes(5),
         };
-        let head = || StoredPage::new(StatusCode::OK, &HeaderMap::new(), 300, None);
+        let head = || {
+            let (terms, completed) = (Terms::default(), Completed::default());
+            StoredPage::new(StatusCode::OK, &HeaderMap::new(), 300, terms, completed)
+        };
         let polls = body.polls.clone();
         let recording = Recording::new(
             Box::pin(body),
@@ -234,9 +239,11 @@ impl Setup {
                 stamp,
                 times,
                 marks: Arc::new([]),
+                over: None,
             },
             lead,
             credentials: false,
+            is_for_all: true,
             background: shared.background.clone(),
         });
         let length = self.bounds.length;
@@ -301,6 +308,7 @@ impl Scene {
         match &*self.phase.borrow() {
             Phase::Open => unreachable!("it was shared before it began"),
             Phase::Shared(_) => Told::Shared,
+            Phase::Validated(_) | Phase::Failed(_) => unreachable!("there is nothing to validate"),
             Phase::Refused(why) => Told::Refused(*why),
             Phase::Abandoned => Told::Abandoned,
         }

@@ -3,24 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, DATE, EXPIRES, VARY};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response};
+use http::header::DATE;
+use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::body::PageBody;
+use super::answer::say;
+use super::complete::name_in_vary;
 use super::layer::Page;
-use super::policy::Policy;
 use super::request::RequestHead;
-use super::share::SharedPage;
-use super::stored::{ClientTtl, StoredPage, X_CACHE};
 use crate::cache::Cache;
-use crate::clock::Now;
-use crate::header::{
-    Collapsed, Forwarded, Fwd, Lifetime, Member, ResponseDirectives, Scope, cache_control,
-    cache_status, date, has_token,
-};
-use crate::identity::Trace;
+use crate::header::{Collapsed, Forwarded, Fwd, Member, date};
 use crate::monitor::{Absence, Bypass, Reason};
-use crate::store::{Mark, Record};
+use crate::store::Mark;
 
 /// Who sees `Cache-Status`.
 #[derive(Clone)]
@@ -71,7 +64,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    fn of(page: &Page, marks: Arc<[Mark]>) -> Self {
+    pub(super) fn of(page: &Page, marks: Arc<[Mark]>) -> Self {
         Self {
             marks,
             separated: page.policy.has_computed_parts(),
@@ -93,69 +86,6 @@ impl Inherited {
     }
 }
 
-/// Answers from the store.
-pub(super) fn hit<B>(
-    page: &Page,
-    record: &Arc<Record>,
-    head: &RequestHead<'_>,
-    head_only: bool,
-    now: Now,
-) -> Option<Response<PageBody<B>>> {
-    let cache = &page.cache.shared;
-    let stored = record.head.downcast::<StoredPage>()?;
-    let shows = cache.status.shown_to(head) != Shown::Nothing;
-    let age = now.since(record.times.born).as_secs();
-    let mut headers = stored.hit_headers(age, &cache.name, shows);
-    if page.policy.x_cache {
-        headers.insert(X_CACHE, HeaderValue::from_static("HIT"));
-    }
-    let body = if head_only {
-        PageBody::omitted()
-    } else {
-        PageBody::stored(record.body.clone(), stored.trailers().cloned())
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = stored.status();
-    *response.headers_mut() = headers;
-    // Rare, and dear: only a page layer further out needs to know what this answer depends on.
-    if Trace::of(head.extensions).is_some() {
-        response
-            .extensions_mut()
-            .insert(Inherited::of(page, record.marks.clone()));
-    }
-    cache.counters.count(Reason::Hit);
-    Some(response)
-}
-
-/// Answers from another request's flight; `None` if it can no longer be read from the beginning.
-pub(super) fn collapsed<B>(
-    page: &Page,
-    shared: &SharedPage,
-    shown: Shown,
-    absence: Absence,
-    now: Now,
-) -> Option<Response<PageBody<B>>> {
-    let reader = shared.reader()?;
-    let cache = &page.cache.shared;
-    let reason = Reason::Collapsed(absence);
-    let age = now.since(shared.times.born).as_secs();
-    let status = status_of(&page.cache, reason, shown);
-    let mut headers = shared
-        .head
-        .shared_headers(age, status, shown != Shown::Nothing);
-    if page.policy.x_cache {
-        headers.insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
-    }
-    let mut response = Response::new(PageBody::recorded(reader));
-    *response.status_mut() = shared.head.status();
-    *response.headers_mut() = headers;
-    let extensions = response.extensions_mut();
-    extensions.insert(reason);
-    extensions.insert(Inherited::of(page, shared.marks.clone()));
-    cache.counters.count(reason);
-    Some(response)
-}
-
 /// Finishes what the handler answered: the reason goes into its fields, its extensions and the counters, and `marks` to the layers outside.
 pub(super) fn forwarded<B>(
     page: &Page,
@@ -164,15 +94,7 @@ pub(super) fn forwarded<B>(
     shown: Shown,
     marks: &[Mark],
 ) {
-    if shown != Shown::Nothing {
-        let status = status_of(&page.cache, reason, shown);
-        cache_status::append(response.headers_mut(), status);
-    }
-    if page.policy.x_cache {
-        response
-            .headers_mut()
-            .insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
-    }
+    say(page, response, Outcome::of(reason), shown);
     if reason != Reason::Bypassed(Bypass::Method) {
         // Also what is not stored here may be, by a cache outside.
         name_in_vary(response.headers_mut(), page.policy.key_fields());
@@ -182,104 +104,88 @@ pub(super) fn forwarded<B>(
     page.cache.shared.counters.count(reason);
 }
 
-fn status_of(cache: &Cache, reason: Reason, shown: Shown) -> HeaderValue {
+/// What became of a request, as `Cache-Status` tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) reason: Reason,
+    /// The status of the handler's answer, where another one is sent.
+    status: Option<StatusCode>,
+    ttl: Option<i64>,
+}
+
+impl Outcome {
+    pub(super) const fn of(reason: Reason) -> Self {
+        Self {
+            reason,
+            status: None,
+            ttl: None,
+        }
+    }
+
+    /// The handler answered with this status, and the client gets another.
+    pub(super) const fn with_status(mut self, status: Option<StatusCode>) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// What is left of the lifetime, in seconds.
+    pub(super) const fn with_ttl(mut self, ttl: i64) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+}
+
+pub(super) fn status_of(cache: &Cache, outcome: Outcome, shown: Shown) -> HeaderValue {
     let fwd = |absence| match absence {
         Absence::Uri => Fwd::UriMiss,
         Absence::Vary => Fwd::VaryMiss,
         Absence::Stale => Fwd::Stale,
+        Absence::Request => Fwd::Request,
+        Absence::Partial => Fwd::Partial,
     };
-    let (reason_token, stored, collapsed) = match reason {
-        Reason::Hit => return Member::hit(&cache.shared.name).to_value(),
-        Reason::Collapsed(absence) => (fwd(absence), false, Some(Collapsed::Shared)),
-        Reason::Stored(absence) => (fwd(absence), true, None),
-        Reason::StoredAlone(absence) => (fwd(absence), true, Some(Collapsed::Alone)),
-        Reason::Refused(absence, _) => (fwd(absence), false, None),
-        Reason::RefusedAlone(absence, _) => (fwd(absence), false, Some(Collapsed::Alone)),
-        Reason::Bypassed(Bypass::Method) => (Fwd::Method, false, None),
-        Reason::Bypassed(Bypass::Head) => (Fwd::UriMiss, false, None),
-        Reason::Bypassed(_) => (Fwd::Bypass, false, None),
+    let name = &cache.shared.name;
+    let reason = outcome.reason;
+    let forwarded = |reason, stored, collapsed| {
+        Member::forwarded(
+            name,
+            Forwarded {
+                reason,
+                status: outcome.status,
+                stored,
+                collapsed,
+            },
+        )
     };
-    let member = Member::forwarded(
-        &cache.shared.name,
-        Forwarded {
-            reason: reason_token,
-            status: None,
-            stored,
-            collapsed,
-        },
-    );
+    let (member, ttl) = match reason {
+        Reason::Hit | Reason::StaleHit(_) => (Member::hit(name), true),
+        Reason::Validated(absence) => (forwarded(fwd(absence), true, None), true),
+        Reason::StaleOnError(_) => (forwarded(Fwd::Stale, false, None), true),
+        Reason::Collapsed(absence) => {
+            let shared = Some(Collapsed::Shared);
+            (forwarded(fwd(absence), false, shared), false)
+        }
+        Reason::Stored(absence) => (forwarded(fwd(absence), true, None), false),
+        Reason::StoredAlone(absence) => {
+            let alone = Some(Collapsed::Alone);
+            (forwarded(fwd(absence), true, alone), false)
+        }
+        Reason::Refused(absence, _) => (forwarded(fwd(absence), false, None), false),
+        Reason::RefusedAlone(absence, _) => {
+            let alone = Some(Collapsed::Alone);
+            (forwarded(fwd(absence), false, alone), false)
+        }
+        Reason::Bypassed(Bypass::Method) => (forwarded(Fwd::Method, false, None), false),
+        Reason::Bypassed(Bypass::Head) => (forwarded(Fwd::UriMiss, false, None), false),
+        Reason::Bypassed(_) | Reason::Unanswered(_) => (forwarded(Fwd::Bypass, false, None), false),
+    };
+    let member = match outcome.ttl {
+        Some(seconds) if ttl => member.ttl(seconds),
+        _ => member,
+    };
     match (shown, reason.detail()) {
         (Shown::Detail, Some(detail)) => member.detail(detail).to_value(),
         _ => member.to_value(),
     }
-}
-
-/// Completes the fields of a page that is stored, as everyone gets them from now on.
-///
-/// `Date` is when the response came, if it does not say (RFC 9110 §6.6.1). Fields that select it are in `Vary`. And a client that is
-/// told nothing is told to ask each time, since its copy cannot be purged, or to keep it as long as the policy allows; that is returned, since
-/// hits say it anew.
-pub(super) fn complete_fields(
-    headers: &mut HeaderMap,
-    policy: &Policy,
-    vary: &[HeaderName],
-    wall: std::time::SystemTime,
-) -> Option<ClientTtl> {
-    if headers
-        .get(DATE)
-        .and_then(|value| date::parse(value, wall))
-        .is_none()
-        && let Some(now) = date::format(wall)
-    {
-        headers.insert(DATE, now);
-    }
-    name_in_vary(headers, policy.key_fields().chain(vary));
-    let directives = ResponseDirectives::parse(headers);
-    let for_clients = directives.max_age != Lifetime::Absent
-        || directives.no_cache != Scope::Absent
-        || headers.contains_key(EXPIRES);
-    if for_clients {
-        return None;
-    }
-    if let Some(ttl) = policy.client_ttl {
-        let mut before = joined(headers);
-        // Caches outside cannot know what the key depends on.
-        if policy.has_computed_parts() && !directives.public {
-            before = if before.is_empty() {
-                "private".to_owned()
-            } else {
-                format!("private, {before}")
-            };
-        }
-        let client = ClientTtl {
-            before,
-            seconds: ttl.as_secs(),
-        };
-        headers.insert(CACHE_CONTROL, client.at(0));
-        return Some(client);
-    }
-    if directives.s_maxage == Lifetime::Absent {
-        cache_control::append(headers, HeaderValue::from_static("no-cache"));
-    }
-    None
-}
-
-fn name_in_vary<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a HeaderName>) {
-    for name in names {
-        if !has_token(headers, &VARY, name.as_str()) {
-            headers.append(VARY, HeaderValue::from(name.clone()));
-        }
-    }
-}
-
-/// The directives there are, as one line.
-fn joined(headers: &HeaderMap) -> String {
-    let lines: Vec<_> = headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .collect();
-    lines.join(", ")
 }
 
 /// What a complete answer's `Date` says, in seconds since the epoch.

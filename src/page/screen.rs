@@ -14,8 +14,14 @@ pub(super) struct Seen<'a> {
     pub(super) head_only: bool,
     /// `Authorization`, `Cookie` or a registered identity.
     pub(super) credentials: bool,
-    /// `Cache-Control: no-store`.
-    pub(super) no_store: bool,
+    /// `Authorization`, and nothing else of these (RFC 9111 §3.5).
+    pub(super) authorization_alone: bool,
+    /// `If-None-Match` or `If-Modified-Since`.
+    pub(super) conditional: bool,
+    /// `Range`, which counts for GET alone (RFC 9110 §14.2).
+    pub(super) ranged: bool,
+    /// What `Cache-Control` says.
+    pub(super) said: RequestDirectives,
     /// Fields that steer handlers behind proxies, to be keyed.
     pub(super) forwarding: bool,
     /// The one `Host`.
@@ -42,23 +48,39 @@ pub(super) const FORWARDING: [&str; 16] = [
     "x-rewrite-url",
 ];
 
+/// What a request carries beside its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Absent,
+    /// It has some, and no key holds it.
+    Unkeyed,
+    /// It is QUERY, and its key holds it.
+    Keyed,
+}
+
 pub(super) fn screen<'a>(
     head: &RequestHead<'a>,
-    has_content: bool,
+    content: Content,
     identities: &[IdentityType],
 ) -> Result<Seen<'a>, Bypass> {
     let head_only = match *head.method {
         Method::GET => false,
         Method::HEAD => true,
+        _ if content == Content::Keyed => false,
         _ => return Err(Bypass::Method),
     };
-    if has_content {
+    if content == Content::Unkeyed {
         return Err(Bypass::Content);
     }
+    let keyed = content == Content::Keyed;
+    let (mut authorization, mut other) = (false, false);
     let mut seen = Seen {
         head_only,
         credentials: false,
-        no_store: false,
+        authorization_alone: false,
+        conditional: false,
+        ranged: false,
+        said: RequestDirectives::default(),
         forwarding: false,
         host: None,
     };
@@ -70,30 +92,36 @@ pub(super) fn screen<'a>(
             4 if name == "host" && seen.host.replace(value).is_some() => {
                 return Err(Bypass::Authority);
             }
-            5 if name == "range" => return Err(Bypass::Range),
-            6 if name == "cookie" => seen.credentials = true,
+            5 if name == "range" => seen.ranged = *head.method == Method::GET,
+            6 if name == "cookie" => other = true,
             6 if name == "x-host" => seen.forwarding = true,
             7 if name == "upgrade" => return Err(Bypass::Upgrade),
             8 if name == "if-match" => return Err(Bypass::Precondition),
-            13 if name == "authorization" => seen.credentials = true,
+            13 if name == "authorization" => authorization = true,
             13 if name == "cache-control" => directives = true,
-            14 if name == "content-length" && value != "0" => return Err(Bypass::Content),
-            17 if name == "transfer-encoding" => return Err(Bypass::Content),
+            13 if name == "if-none-match" => seen.conditional = true,
+            14 if name == "content-length" && value != "0" && !keyed => {
+                return Err(Bypass::Content);
+            }
+            17 if name == "if-modified-since" => seen.conditional = true,
+            17 if name == "transfer-encoding" && !keyed => return Err(Bypass::Content),
             19 if name == "if-unmodified-since" => return Err(Bypass::Precondition),
-            19 if name == "proxy-authorization" => seen.credentials = true,
+            19 if name == "proxy-authorization" => other = true,
             9.. if !seen.forwarding && (name.starts_with("x-") || name == "forwarded") => {
                 seen.forwarding = FORWARDING.contains(&name);
             }
             _ => {}
         }
     }
-    // Only now, since the directive is rare and parsing is not free. Without `If-Match`, RFC 9111 §5.2.1.5 is the only one honoured here.
+    // Only now, since the field is rare and parsing is not free.
     if directives {
-        seen.no_store = RequestDirectives::parse(head.headers).no_store;
+        seen.said = RequestDirectives::parse(head.headers);
     }
-    seen.credentials |= identities
+    other |= identities
         .iter()
         .any(|identity| identity.is_present(head.extensions));
+    seen.credentials = authorization || other;
+    seen.authorization_alone = authorization && !other;
     Ok(seen)
 }
 
@@ -111,10 +139,10 @@ mod tests {
         let request = request.body(()).unwrap();
         screen(
             &RequestHead::of(&request),
-            false,
+            Content::Absent,
             &[IdentityType::of::<u8>()],
         )
-        .map(|seen| (seen.credentials, seen.no_store, seen.forwarding))
+        .map(|seen| (seen.credentials, seen.said.no_store, seen.forwarding))
     }
 
     #[test]
@@ -130,7 +158,6 @@ mod tests {
     #[test]
     fn what_is_for_the_origin_to_judge_passes_by() {
         let table = [
-            ("range", "bytes=0-1", Bypass::Range),
             ("if-match", "\"a\"", Bypass::Precondition),
             (
                 "if-unmodified-since",
@@ -185,7 +212,7 @@ mod tests {
         let mut request = Request::new(());
         request.extensions_mut().insert(7_u8);
         let identities = [IdentityType::of::<u8>()];
-        let seen = screen(&RequestHead::of(&request), false, &identities).unwrap();
+        let seen = screen(&RequestHead::of(&request), Content::Absent, &identities).unwrap();
         assert!(seen.credentials);
     }
 }

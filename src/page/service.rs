@@ -11,16 +11,19 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::answer::{self, Wish};
 use super::body::{BoxError, PageBody};
 use super::flow::{self, Call};
 use super::future::ResponseFuture;
 use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
-use super::lookup::{Lookup, lookup_now};
+use super::lookup::{Asking, Lookup, lookup_now};
+use super::refresh;
 use super::request::{RequestHead, apply_host, apply_rule};
-use super::respond;
-use super::screen::screen;
+use super::respond::Outcome;
+use super::screen::{Content, screen};
 use super::storable::WITHHELD;
+use super::want::Want;
 use crate::identity::Traced;
 use crate::monitor::{Bypass, Reason};
 
@@ -76,64 +79,116 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let shared = &self.page.cache.shared;
+        let policy = &self.page.policy;
         let head = RequestHead::of(&request);
-        let has_content = !request.body().is_end_stream();
-        let seen = match screen(&head, has_content, &shared.identities) {
+        let content = match request.body().is_end_stream() {
+            true => Content::Absent,
+            false => Content::Unkeyed,
+        };
+        let seen = match screen(&head, content, &shared.identities) {
             Ok(seen) => seen,
+            Err(Bypass::Method) => return self.other_method(request),
             Err(why) => return self.bypass(request, why),
         };
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
         let mut key = KeyBuf::new();
-        let (prefix, policy) = (&self.page.prefix, &self.page.policy);
-        if let Err(why) = key_of(&mut key, prefix, policy, &head, &seen, depth) {
+        if let Err(why) = key_of(&mut key, &self.page.prefix, policy, &head, &seen, depth) {
             return self.bypass(request, why);
         }
 
+        let advice = policy.rules.request.of(seen.said);
+        let asking = Asking {
+            headers: head.headers,
+            advice: &advice,
+        };
+        let wish = Wish {
+            headers: head.headers,
+            conditional: seen.conditional,
+            ranged: seen.ranged,
+            head_only: seen.head_only,
+            shown: shared.status.shown_to(&head),
+        };
         let now = shared.clock.now();
         let ended = shared.flights.ended();
-        let missed = match lookup_now(shared, key.as_bytes(), head.headers, now) {
+        let (missed, answered) = match lookup_now(shared, key.as_bytes(), asking, now) {
             Poll::Ready(Ok(Lookup::Fresh(record))) => {
-                match respond::hit(&self.page, &record, &head, seen.head_only, now) {
+                match answer::hit(&self.page, &record, wish, traced.is_some(), now) {
                     Some(response) => return ResponseFuture::ready(response),
                     // The look-up has seen that the head is one of ours.
                     None => return self.bypass(request, Bypass::Store),
                 }
             }
-            Poll::Ready(Ok(Lookup::Missed(missed))) => Some(missed),
+            Poll::Ready(Ok(Lookup::Stale(record, why, missed))) => {
+                let outcome = Outcome::of(Reason::StaleHit(why));
+                match answer::from_record(&self.page, &record, wish, outcome, now) {
+                    Some(response) => (Some(missed), Some(response)),
+                    None => return self.bypass(request, Bypass::Store),
+                }
+            }
+            Poll::Ready(Ok(Lookup::Missed(missed))) => (Some(missed), None),
             Poll::Ready(Err(error)) => {
                 shared.counters.store_error();
                 crate::log::store_error(&error);
                 return self.bypass(request, Bypass::Store);
             }
-            Poll::Pending => None,
+            Poll::Pending => (None, None),
         };
-        let (head_only, no_store) = (seen.head_only, seen.no_store);
-        if missed.is_some() {
+        if let (Some(missed), None) = (&missed, &answered)
+            && !advice.only_if_cached
+            && policy.rules.no_vary_search.is_none()
+        {
             // What fills nothing needs no flight.
-            if head_only {
+            if seen.head_only && missed.stored.is_empty() {
                 return self.bypass(request, Bypass::Head);
             }
-            if no_store {
+            if seen.said.no_store && !seen.head_only {
                 return self.bypass(request, Bypass::NoStore);
+            }
+            if seen.ranged && !policy.rules.parts && !missed.can_be_validated() {
+                return self.bypass(request, Bypass::Range);
             }
         }
         let call = Call {
             page: self.page.clone(),
             inner: self.inner.clone(),
-            credentials: seen.credentials && !self.page.policy.shared,
-            head_only,
-            no_store,
-            shown: shared.status.shown_to(&head),
+            content: Content::Absent,
+            credentials: seen.credentials && !policy.shared,
+            authorization_alone: seen.authorization_alone,
+            want: Want::of(&self.page, &head, &seen),
             base: key.as_bytes().into(),
             core: key.core(),
             ended,
             until: None,
             request,
         };
-        ResponseFuture::filling(&shared.background, |leading| {
-            Box::pin(flow::fill(call, missed, leading))
-        })
+        match (answered, missed) {
+            (Some(response), Some(missed)) => {
+                refresh::start(call, missed);
+                ResponseFuture::ready(response)
+            }
+            (_, missed) => ResponseFuture::filling(&shared.background, |leading| {
+                Box::pin(flow::fill(call, missed, leading))
+            }),
+        }
+    }
+}
+
+impl<S> CacheService<S> {
+    /// What is neither GET nor HEAD.
+    fn other_method<ReqBody, ResBody>(
+        &self,
+        request: Request<ReqBody>,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        ReqBody: Body + Send + 'static,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        self.bypass(request, Bypass::Method)
     }
 }
 
@@ -188,10 +243,10 @@ pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
 }
 
 /// The handler sees the query and the host of the key, so that its page cannot depend on what the key leaves out.
-pub(super) fn canonicalise<B>(page: &Page, request: &mut Request<B>) {
+pub(super) fn canonicalise<B>(page: &Page, request: &mut Request<B>, content: Content) {
     let policy = &page.policy;
     let head = RequestHead::of(request);
-    let host = screen(&head, false, &[])
+    let host = screen(&head, content, &[])
         .ok()
         .and_then(|seen| respelled_host(policy, &head, &seen));
     if host.is_none() && policy.query.is_as_sent() {

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION,
-    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, ORIGIN, PROXY_AUTHORIZATION, SET_COOKIE, UPGRADE,
+    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, ETAG, HOST, LAST_MODIFIED, ORIGIN, PROXY_AUTHORIZATION,
+    SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::control::PageControl;
-use super::freshness::{Exchange, Explicit, born, explicit_lifetime, lifetime, times};
+use super::freshness::{Exchange, Explicit, born, explicit_lifetime, heuristic_lifetime, lifetime};
 use super::policy::{Policy, TtlOrder};
+use super::preset::STALE_KEPT;
+use super::terms::Terms;
+use crate::clock::Now;
 use crate::header::{ContentLength, Lifetime, ResponseDirectives, Scope, Vary};
 use crate::monitor::NotStored;
 use crate::store::Times;
@@ -33,6 +37,8 @@ const LONGEST_ERROR: Duration = Duration::from_secs(60);
 pub(super) struct Asked {
     /// It carries credentials that the handler saw.
     pub(super) credentials: bool,
+    /// They are an `Authorization` field alone (RFC 9111 §3.5).
+    pub(super) authorization_alone: bool,
     /// The handler, or an extractor, read who was asking.
     pub(super) identity_read: bool,
     /// Can its path be read in one way only? See [`is_plain_path`].
@@ -46,6 +52,7 @@ pub(super) struct Asked {
 pub(super) struct Plan {
     pub(super) times: Times,
     pub(super) lifetime: Duration,
+    pub(super) terms: Terms,
     /// The request fields that select it, sorted.
     pub(super) vary: Vec<HeaderName>,
     /// The length of the body, where it is known.
@@ -62,12 +69,12 @@ pub(super) fn storable(
     policy: &Policy,
     exchange: &Exchange,
 ) -> Result<Plan, NotStored> {
-    let directives = ResponseDirectives::parse(headers);
-    permitted_by_directives(status, &directives)?;
+    let (directives, targeted) = ResponseDirectives::of(headers, &policy.rules.targets);
+    permitted_by_directives(status, &directives, policy)?;
     if !control.stores() {
         return Err(NotStored::Handler);
     }
-    permitted_for_everyone(headers, &directives, asked)?;
+    permitted_for_everyone(headers, &directives, asked, policy)?;
     let mut vary = permitted_by_vary(headers, &directives)?;
     // It is in the key, in one spelling.
     vary.retain(|name| name != HOST);
@@ -77,15 +84,17 @@ pub(super) fn storable(
     }
     let length = permitted_by_form(status, headers, length, policy)?;
 
-    let explicit = explicit_lifetime(&directives, headers, exchange);
-    let own = match class_of(status) {
-        Class::Page if asked.plain_path => Some(policy.ttl),
-        Class::Page => None,
-        Class::Redirect | Class::Error => None,
+    let explicit = explicit_lifetime(&directives, headers, targeted, exchange);
+    let class = class_of(status, policy);
+    let own = match class {
         Class::Never => return Err(NotStored::Status),
+        _ if !asked.plain_path => None,
+        Class::Page => policy.ttl.or(policy.ttl_of(status)),
+        Class::Redirect | Class::Error => policy.ttl_of(status),
     };
-    let longest = match class_of(status) {
-        Class::Error => LONGEST_ERROR,
+    let longest = match class {
+        // Who names a lifetime for a status knows better.
+        Class::Error if policy.ttl_of(status).is_none() => LONGEST_ERROR,
         _ => Duration::MAX,
     };
     let handler = control
@@ -96,27 +105,74 @@ pub(super) fn storable(
         None => TtlOrder::ResponseFirst,
     };
     let most = policy.max_ttl.min(longest);
-    let lifetime = lifetime(explicit, handler, own, order, most).ok_or(NotStored::NoLifetime)?;
+    let guess = || {
+        let may_guess = is_heuristically_cacheable(status) || directives.public;
+        let heuristic = policy.rules.heuristic.filter(|_| may_guess)?;
+        Some(heuristic_lifetime(headers, heuristic, exchange).min(most))
+    };
+    let lifetime = lifetime(explicit, handler, own, order, most)
+        .or_else(guess)
+        .ok_or(NotStored::NoLifetime)?;
     let overridden = order == TtlOrder::PolicyFirst && explicit != Explicit::Absent;
     let born = match born(headers, exchange) {
         // The age that a response came with belongs to the lifetime that it came with.
-        _ if overridden => exchange.answered,
-        Some(born) => born,
-        None => return Err(NotStored::Expired),
+        _ if overridden => Some(exchange.answered),
+        born => born,
     };
-    let times = times(born, exchange.answered, lifetime, policy.keep);
-    if times.keep_until <= exchange.answered
-        || lifetime.is_zero()
-        || times.fresh_until <= exchange.answered
-    {
+    let terms = Terms::of(&directives, policy);
+    let validates = policy.rules.validates && has_validator(headers);
+    let (lifetime, born) = match born {
+        Some(born) => (lifetime, born),
+        // An age that cannot be read is more than any lifetime (§5.1).
+        None => (Duration::ZERO, exchange.answered),
+    };
+    let fresh_until = born + lifetime;
+    let is_stale = fresh_until <= exchange.answered || lifetime.is_zero();
+    if (is_stale && !terms.says_stale && !validates) || (terms.no_cache && !validates) {
+        return Err(match terms.no_cache {
+            true => NotStored::NoCache,
+            false => NotStored::Expired,
+        });
+    }
+    let times = Times {
+        born,
+        fresh_until,
+        keep_until: keep_until(headers, fresh_until, &terms, policy, exchange),
+    };
+    if times.keep_until <= exchange.answered {
         return Err(NotStored::Expired);
     }
     Ok(Plan {
         times,
         lifetime,
+        terms,
         vary,
         length,
     })
+}
+
+/// Until when it is kept: while it is fresh, while its terms let it answer, and for a while longer if it can be validated.
+fn keep_until(
+    headers: &HeaderMap,
+    fresh_until: Now,
+    terms: &Terms,
+    policy: &Policy,
+    exchange: &Exchange,
+) -> Now {
+    if let Some(keep) = policy.keep {
+        return (exchange.answered + keep).max(fresh_until);
+    }
+    let is_worth_keeping = has_validator(headers) || (policy.rules.unreachable && !terms.no_stale);
+    let stale = match is_worth_keeping {
+        true => terms.longest().max(STALE_KEPT),
+        false => terms.longest(),
+    };
+    fresh_until + stale
+}
+
+/// Can the handler be asked whether it still holds?
+pub(super) fn has_validator(headers: &HeaderMap) -> bool {
+    headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED)
 }
 
 /// Does every router and every cache read this path alike?
@@ -162,23 +218,46 @@ enum Class {
 
 /// The final status codes that are understood here (RFC 9110 §15.1). 206 and 304 are parts of something else; 428, 429, 431 and 511 are never
 /// stored (RFC 6585); other errors by one request's fault must not be everybody's (SEC-DOS-01).
-fn class_of(status: StatusCode) -> Class {
+fn class_of(status: StatusCode, policy: &Policy) -> Class {
     match status.as_u16() {
         200 | 203 | 204 | 300 | 301 | 308 => Class::Page,
         302 | 303 | 307 => Class::Redirect,
+        // A part is a page of its own kind where parts are stored; see `parts`.
+        206 if policy.rules.parts => Class::Redirect,
+        100..=199 | 206 | 304 | 428 | 429 | 431 | 511 => Class::Never,
+        // Whatever it means, it says how long.
+        _ if policy.rules.any_status => Class::Redirect,
         404 | 405 | 410 | 414 | 451 | 501 => Class::Error,
+        _ if policy.ttl_of(status).is_some() => Class::Error,
         _ => Class::Never,
     }
+}
+
+/// RFC 9110 §15.1, RFC 7725 §3.
+fn is_heuristically_cacheable(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 451 | 501
+    )
+}
+
+/// Is the status code one of those that RFC 9110 §15 defines, so that its rules are known (RFC 9111 §5.2.2.3)?
+fn is_understood(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200..=206 | 300..=305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 451 | 500..=505
+    )
 }
 
 fn permitted_by_directives(
     status: StatusCode,
     directives: &ResponseDirectives,
+    policy: &Policy,
 ) -> Result<(), NotStored> {
     if directives.malformed {
         return Err(NotStored::Malformed);
     }
-    let understood = !matches!(class_of(status), Class::Never);
+    let understood = !matches!(class_of(status, policy), Class::Never) && is_understood(status);
     if directives.must_understand && !understood {
         return Err(NotStored::MustUnderstand);
     }
@@ -190,7 +269,7 @@ fn permitted_by_directives(
     if directives.private != Scope::Absent {
         return Err(NotStored::Private);
     }
-    if directives.no_cache != Scope::Absent {
+    if directives.no_cache != Scope::Absent && !policy.rules.validates {
         return Err(NotStored::NoCache);
     }
     Ok(())
@@ -201,6 +280,7 @@ fn permitted_for_everyone(
     headers: &HeaderMap,
     directives: &ResponseDirectives,
     asked: Asked,
+    policy: &Policy,
 ) -> Result<(), NotStored> {
     if headers.contains_key(SET_COOKIE) {
         return Err(NotStored::SetCookie);
@@ -213,6 +293,9 @@ fn permitted_for_everyone(
     }
     // A lifetime of zero for shared caches, or one that cannot be read, is no permission, whatever lifetime the policy gives instead.
     let for_all = directives.public || matches!(directives.s_maxage, Lifetime::Seconds(1..));
+    // To the letter of §3.5, which is about `Authorization` and nothing else.
+    let for_all = for_all
+        || (policy.rules.authorization && asked.authorization_alone && directives.must_revalidate);
     if asked.credentials && !for_all {
         return Err(NotStored::Credentials);
     }

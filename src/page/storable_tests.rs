@@ -111,6 +111,7 @@ fn on(ttl: impl Into<Ttl>) -> Case {
         asked: Asked {
             plain_path: true,
             credentials: false,
+            authorization_alone: false,
             identity_read: false,
             default_ttl: minutes(7),
         },

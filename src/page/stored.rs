@@ -5,9 +5,11 @@ use std::mem::size_of;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::complete::Completed;
+use super::terms::Terms;
 use crate::header::{CacheName, Member, cache_status, strip_hop_by_hop};
 use crate::store::HeadObject;
 
@@ -61,28 +63,11 @@ pub(super) struct StoredPage {
     trailers: Option<Box<HeaderMap>>,
     /// The freshness lifetime, in seconds.
     lifetime: u64,
-    /// What clients are told after each answer, where that is the layer's to say.
-    client: Option<ClientTtl>,
+    terms: Terms,
+    completed: Completed,
     /// Did a cache further in leave a `Cache-Status` of its own?
     inner_status: bool,
     last: Mutex<Option<Fields>>,
-}
-
-/// How long clients may keep an answer after it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ClientTtl {
-    /// The response's own directives.
-    pub(super) before: String,
-    pub(super) seconds: u64,
-}
-
-impl ClientTtl {
-    /// `max-age` counts from when the page was made, so that a client's copy lives as long whenever it was fetched.
-    pub(super) fn at(&self, age: u64) -> HeaderValue {
-        let max_age = age.saturating_add(self.seconds);
-        let comma = if self.before.is_empty() { "" } else { ", " };
-        shared_value(format!("{}{comma}max-age={max_age}", self.before))
-    }
 }
 
 /// The fields that change once a second, as they were last written.
@@ -100,21 +85,11 @@ impl StoredPage {
         status: StatusCode,
         headers: &HeaderMap,
         lifetime: u64,
-        client: Option<ClientTtl>,
+        terms: Terms,
+        completed: Completed,
     ) -> Self {
         let mut kept = headers.clone();
-        strip_hop_by_hop(&mut kept);
-        for name in PER_ANSWER {
-            kept.remove(name);
-        }
-        let of_limits: Vec<HeaderName> = kept
-            .keys()
-            .filter(|name| LIMITS.iter().any(|limit| name.as_str().starts_with(limit)))
-            .cloned()
-            .collect();
-        for name in of_limits {
-            kept.remove(name);
-        }
+        strip_what_passes(&mut kept);
         let inner_status = kept.contains_key(CACHE_STATUS);
         let mut headers = compact(&kept, 4);
         // Places for what every answer says anew.
@@ -127,20 +102,25 @@ impl StoredPage {
             headers,
             trailers: None,
             lifetime,
-            client,
+            terms,
+            completed,
             inner_status,
             last: Mutex::default(),
         }
     }
 
     /// The same head with what only the end of the body tells.
-    pub(super) fn completed(&self, length: usize, trailers: Option<HeaderMap>) -> Self {
+    pub(super) fn completed(&self, body: &[u8], trailers: Option<HeaderMap>, etag: bool) -> Self {
         let mut headers = self.headers.clone();
         // With a length a message cannot carry trailers in HTTP/1.1; and 204 has none at all (RFC 9110 §8.6).
         if self.status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_LENGTH);
         } else if trailers.is_none() {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        if etag && self.status == StatusCode::OK && !headers.contains_key(ETAG) {
+            let tag = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
+            headers.insert(ETAG, shared_value(tag));
         }
         let trailers = trailers.map(|mut trailers| {
             strip_personal(&mut trailers);
@@ -151,10 +131,31 @@ impl StoredPage {
             headers,
             trailers: trailers.map(Box::new),
             lifetime: self.lifetime,
-            client: self.client.clone(),
+            terms: self.terms,
+            completed: self.completed.clone(),
             inner_status: self.inner_status,
             last: Mutex::default(),
         }
+    }
+
+    /// The fields as the handler sent them, as far as they were kept: what a 304 is merged into (RFC 9111 §3.2).
+    pub(super) fn original_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove(AGE);
+        if !self.inner_status {
+            headers.remove(CACHE_STATUS);
+        }
+        self.completed.undo(&mut headers);
+        headers
+    }
+
+    /// The fields as they are answered, but for what each answer says anew.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -163,6 +164,11 @@ impl StoredPage {
 
     pub(super) fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_deref()
+    }
+
+    /// What is left of its lifetime at this age, in seconds.
+    pub(super) fn ttl(&self, age: u64) -> i64 {
+        i64::try_from(self.lifetime).unwrap_or(i64::MAX) - i64::try_from(age).unwrap_or(i64::MAX)
     }
 
     /// The fields of an answer from the store at this age. `status` is written if the request may see it.
@@ -223,34 +229,43 @@ impl StoredPage {
     }
 
     fn write_fields(&self, age: u64, name: &CacheName) -> Fields {
-        let ttl = i64::try_from(self.lifetime).unwrap_or(i64::MAX)
-            - i64::try_from(age).unwrap_or(i64::MAX);
         Fields {
             age,
             age_value: shared_value(age.to_string()),
-            status: shared(Member::hit(name).ttl(ttl).to_value()),
+            status: shared(Member::hit(name).ttl(self.ttl(age)).to_value()),
             cache_control: self.cache_control(age),
         }
     }
 
     fn cache_control(&self, age: u64) -> Option<HeaderValue> {
-        self.client.as_ref().map(|client| client.at(age))
-    }
-
-    #[cfg(test)]
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.completed.client.as_ref().map(|client| client.at(age))
     }
 }
 
 impl HeadObject for StoredPage {
     fn weight(&self) -> usize {
         let trailers = self.trailers.as_deref().map_or(0, headers_weight);
-        size_of::<Self>() + headers_weight(&self.headers) + trailers
+        size_of::<Self>() + headers_weight(&self.headers) + trailers + self.completed.weight()
     }
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// Leaves out what is of one connection, one answer, or one client's limits.
+pub(super) fn strip_what_passes(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    for name in PER_ANSWER {
+        headers.remove(name);
+    }
+    let of_limits: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| LIMITS.iter().any(|limit| name.as_str().starts_with(limit)))
+        .cloned()
+        .collect();
+    for name in of_limits {
+        headers.remove(name);
     }
 }
 
@@ -299,7 +314,7 @@ fn compact_value(value: &HeaderValue, text: Bytes) -> HeaderValue {
 }
 
 /// A value whose clones share its bytes from the start.
-fn shared_value(text: String) -> HeaderValue {
+pub(super) fn shared_value(text: String) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text))
         .unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
@@ -310,7 +325,13 @@ fn shared(value: HeaderValue) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::complete::ClientTtl;
     use super::*;
+
+    fn stored(headers: &HeaderMap, client: Option<ClientTtl>) -> StoredPage {
+        let completed = Completed { client, said: None };
+        StoredPage::new(StatusCode::OK, headers, 60, Terms::default(), completed)
+    }
 
     fn name() -> CacheName {
         CacheName::new("larder").unwrap()
@@ -329,7 +350,7 @@ mod tests {
         headers.insert("x-hop", HeaderValue::from_static("1"));
         headers.append("x-kept", HeaderValue::from_static("a"));
         headers.append("x-kept", HeaderValue::from_static("b"));
-        let page = StoredPage::new(StatusCode::OK, &headers, 60, None);
+        let page = stored(&headers, None);
         let answer = page.hit_headers(5, &name(), false);
         assert_eq!(answer["age"], "5");
         let kept: Vec<_> = answer.get_all("x-kept").iter().collect();
@@ -339,15 +360,11 @@ mod tests {
 
     #[test]
     fn age_and_status_follow_the_clock() {
-        let page = StoredPage::new(
-            StatusCode::OK,
-            &HeaderMap::new(),
-            60,
-            Some(ClientTtl {
-                before: "public".to_owned(),
-                seconds: 10,
-            }),
-        );
+        let client = ClientTtl {
+            before: "public".to_owned(),
+            seconds: 10,
+        };
+        let page = stored(&HeaderMap::new(), Some(client));
         for age in [0, 7, 7, 61] {
             let answer = page.hit_headers(age, &name(), true);
             assert_eq!(answer["age"], age.to_string());
@@ -364,7 +381,7 @@ mod tests {
     fn the_status_of_a_cache_further_in_comes_first() {
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_STATUS, HeaderValue::from_static("inner; hit"));
-        let page = StoredPage::new(StatusCode::OK, &headers, 60, None);
+        let page = stored(&headers, None);
         let answer = page.hit_headers(0, &name(), true);
         let lines: Vec<_> = answer.get_all(CACHE_STATUS).iter().collect();
         assert_eq!(lines, ["inner; hit", "larder; hit; ttl=60"]);
@@ -372,12 +389,15 @@ mod tests {
 
     #[test]
     fn a_complete_page_names_its_length_unless_it_has_trailers() {
-        let page = StoredPage::new(StatusCode::OK, &HeaderMap::new(), 60, None);
-        assert_eq!(page.completed(3, None).headers()[CONTENT_LENGTH], "3");
+        let page = stored(&HeaderMap::new(), None);
+        assert_eq!(
+            page.completed(b"abc", None, false).headers()[CONTENT_LENGTH],
+            "3"
+        );
         let trailers = Some(HeaderMap::new());
         assert!(
             !page
-                .completed(3, trailers)
+                .completed(b"abc", trailers, false)
                 .headers()
                 .contains_key(CONTENT_LENGTH)
         );
@@ -391,7 +411,7 @@ mod tests {
             "x-a",
             HeaderValue::from_maybe_shared(buffer.slice(0..3)).unwrap(),
         );
-        let page = StoredPage::new(StatusCode::OK, &headers, 60, None);
+        let page = stored(&headers, None);
         drop(headers);
         assert!(buffer.is_unique(), "nothing of the buffer is held");
         assert_eq!(page.headers()["x-a"], "xxx");

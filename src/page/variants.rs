@@ -71,6 +71,11 @@ impl Variants {
             .collect()
     }
 
+    /// Is there a variant under this key?
+    pub(super) fn keeps(&self, key: &[u8]) -> bool {
+        self.selections.iter().any(|selection| selection.keeps(key))
+    }
+
     /// The fields of the newest selection: under their values, misses of this page collapse.
     pub(super) fn newest(&self) -> Option<&[HeaderName]> {
         self.selections.first().map(|selection| &*selection.names)

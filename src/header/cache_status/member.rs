@@ -54,6 +54,10 @@ pub(crate) enum Fwd {
     VaryMiss,
     /// The stored response was stale.
     Stale,
+    /// The stored response was not what the request's directives allow.
+    Request,
+    /// The stored response has not all of the part that was asked for.
+    Partial,
 }
 
 /// What came of waiting for another request's response (RFC 9211 §2.6).
@@ -160,6 +164,8 @@ impl Fwd {
             Self::UriMiss => const { token_ref("uri-miss") },
             Self::VaryMiss => const { token_ref("vary-miss") },
             Self::Stale => const { token_ref("stale") },
+            Self::Request => const { token_ref("request") },
+            Self::Partial => const { token_ref("partial") },
         }
     }
 }
@@ -239,6 +245,8 @@ mod tests {
             (Fwd::UriMiss, "c; fwd=uri-miss"),
             (Fwd::VaryMiss, "c; fwd=vary-miss"),
             (Fwd::Stale, "c; fwd=stale"),
+            (Fwd::Request, "c; fwd=request"),
+            (Fwd::Partial, "c; fwd=partial"),
         ] {
             let member = Member::forwarded(&name, forwarded(reason));
             assert_eq!(member.to_value(), expected);

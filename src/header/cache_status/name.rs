@@ -35,8 +35,7 @@ impl CacheName {
             .map_err(|_| InvalidName(()))
     }
 
-    #[cfg(test)]
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match &self.0 {
             Item::Token(token) => token.as_str(),
             Item::String(string) => string.as_str(),

@@ -200,7 +200,8 @@ async fn only_what_is_permitted_is_stored() {
         site.get(&target).await;
         site.get(&target).await.is_hit()
     };
-    for status in 200..600 {
+    // A 304 is about what was asked, which was no condition here.
+    for status in (200..600).filter(|status| *status != 304) {
         let by_policy = stored(status, &[], world.page().vary_on("p", |_| None)).await;
         assert_eq!(
             by_policy,

@@ -1,0 +1,201 @@
+//! What a handler's 304, or its answer to a HEAD, changes of what is stored (RFC 9111 §4.3.4, §4.3.5).
+
+use std::sync::Arc;
+
+use http::header::IF_NONE_MATCH;
+use http::response::Parts;
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use tower::ServiceExt;
+use tower_service::Service;
+
+use super::body::PageBody;
+use super::commit::Commit;
+use super::complete::complete_fields;
+use super::fill::{Fill, Judged};
+use super::flow::{Answer, Call};
+use super::lookup::{Missed, Stored};
+use super::respond::{self, date_seconds};
+use super::service::withhold;
+use super::stored::StoredPage;
+use super::validate::{Confirmed, confirmed, contradicts_length, head_confirms, is_listed, merged};
+use super::want::Want;
+use crate::monitor::{Bypass, NotStored, Reason};
+use crate::store::{Head, If, Key, Kind, Op, Record};
+
+/// What a 304 came to.
+pub(super) enum Confirming {
+    /// It confirms this, as it stands now.
+    Holds(Stored),
+    /// It is about what the client has.
+    TheClients,
+    /// It is about nothing that was asked; what is stored has been taken away, so that the next request asks for all of it.
+    Contradicted,
+}
+
+impl Confirming {
+    pub(super) async fn of(fill: &Fill, missed: &Missed, want: &Want, response: &Parts) -> Self {
+        let answer = &response.headers;
+        let stored: Vec<(&Stored, &StoredPage)> = missed
+            .stored
+            .iter()
+            .filter_map(|stored| Some((stored, stored.page()?)))
+            .collect();
+        let pages: Vec<&StoredPage> = stored.iter().map(|(_, page)| *page).collect();
+        let Some((first, _)) = stored.first() else {
+            return Self::TheClients;
+        };
+        match confirmed(&pages, answer) {
+            Confirmed::Updates(places)
+                if !places.iter().any(|place| {
+                    contradicts_length(answer, stored[*place].0.record.body.len())
+                }) =>
+            {
+                let mut preferred = None;
+                for place in places {
+                    let (old, page) = stored[place];
+                    let updated = fill.update(old, page, answer, &response.extensions).await;
+                    preferred.get_or_insert(updated);
+                }
+                preferred.map_or(Self::Contradicted, Self::Holds)
+            }
+            // Which of several tags it is about cannot be told, unless the client's are those that are stored.
+            Confirmed::Holds
+                if !want.headers.contains_key(IF_NONE_MATCH)
+                    || pages
+                        .iter()
+                        .all(|page| is_listed(page.headers(), &want.headers)) =>
+            {
+                Self::Holds((*first).clone())
+            }
+            Confirmed::Nothing if is_listed(answer, &want.headers) => Self::TheClients,
+            Confirmed::Updates(_) | Confirmed::Holds | Confirmed::Nothing => {
+                for (stored, _) in stored {
+                    fill.take_away(stored).await;
+                }
+                Self::Contradicted
+            }
+        }
+    }
+}
+
+impl Fill {
+    /// Files what is stored with the fields of a newer answer. What comes back answers this request, whether it could be filed or not.
+    async fn update(
+        &self,
+        old: &Stored,
+        page: &StoredPage,
+        answer: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Stored {
+        let wall = self.page.cache.shared.clock.wall();
+        let mut headers = merged(page.original_headers(), answer, wall);
+        let length = Some(old.record.body.len() as u64);
+        let judged = self.judge_head(page.status(), &headers, extensions, length);
+        let marks = {
+            let mut marks = self.marks_of(extensions).to_vec();
+            marks.extend_from_slice(&old.record.marks);
+            marks.sort_unstable();
+            marks.dedup();
+            Arc::<[_]>::from(marks)
+        };
+        let trailers = page.trailers().cloned();
+        let body = old.record.body.clone();
+        match judged {
+            Ok(Judged {
+                plan,
+                exchange,
+                variant,
+            }) => {
+                let policy = &self.page.policy;
+                let completed = complete_fields(&mut headers, policy, &plan.vary, exchange.wall);
+                let lifetime = plan.lifetime.as_secs();
+                let status = page.status();
+                let commit = Commit {
+                    page: self.page.clone(),
+                    base: self.base.clone(),
+                    variant,
+                    vary: plan.vary,
+                    date: date_seconds(&headers, exchange.wall),
+                    head: StoredPage::new(status, &headers, lifetime, plan.terms, completed),
+                    stamp: self.stamp,
+                    times: plan.times,
+                    marks,
+                    over: Some(old.record.id),
+                };
+                let record = commit.record(body, trailers);
+                // Whatever becomes of it there, it was confirmed for this request.
+                let _ = commit.file_record(&record).await;
+                Stored {
+                    key: old.key.clone(),
+                    record,
+                }
+            }
+            Err(why) => {
+                if matches!(why, NotStored::NoStore | NotStored::Private) {
+                    self.take_away(old).await;
+                }
+                let head = StoredPage::new(
+                    page.status(),
+                    &headers,
+                    0,
+                    *page.terms(),
+                    super::complete::Completed::default(),
+                )
+                .completed(&body, trailers, false);
+                let now = self.page.cache.shared.clock.now();
+                let times = crate::store::Times {
+                    born: now,
+                    fresh_until: now,
+                    keep_until: now,
+                };
+                let head = Head::Live(Box::new(head));
+                let record = Record::new(Kind::Page, self.stamp, times, marks, head, body);
+                Stored {
+                    key: old.key.clone(),
+                    record: Arc::new(record),
+                }
+            }
+        }
+    }
+
+    /// Takes away what is stored, unless another stands in its place by now.
+    pub(super) async fn take_away(&self, stored: &Stored) {
+        let shared = &self.page.cache.shared;
+        let removal = Op::Remove(If::Same(stored.record.id));
+        // A store that is unwell was counted and logged where it was called.
+        let _ = shared
+            .apply(Key::new(&stored.key), removal, shared.clock.now())
+            .await;
+    }
+}
+
+impl<S, ReqBody> Call<S, ReqBody> {
+    /// Forwards a HEAD as it is. A 200 freshens what is stored, or shows that it no longer holds (§4.3.5).
+    pub(super) async fn forward_head<ResBody>(mut self, missed: Missed) -> Answer<ResBody, S::Error>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    {
+        withhold(&self.page, &mut self.request);
+        let marks = self.marks();
+        let fill = self.fill(missed.stamp, marks);
+        let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        if parts.status == StatusCode::OK {
+            for stored in &missed.stored {
+                let Some(page) = stored.page() else { continue };
+                let length = stored.record.body.len();
+                if head_confirms(page, length, &parts.headers) {
+                    fill.update(stored, page, &parts.headers, &parts.extensions)
+                        .await;
+                } else {
+                    fill.take_away(stored).await;
+                }
+            }
+        }
+        let mut response = Response::from_parts(parts, body);
+        let reason = Reason::Bypassed(Bypass::Head);
+        let page = &self.page;
+        let shown = self.want.shown;
+        respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
+        Ok(response.map(PageBody::passed))
+    }
+}

@@ -1,0 +1,237 @@
+//! What a handler's answer is judged by, and how it is recorded on its way to the client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, Response, StatusCode};
+use http_body::Body;
+
+use super::body::{BoxError, Boxed, PageBody, Reader};
+use super::commit::{Commit, Ending};
+use super::complete::complete_fields;
+use super::control::PageControl;
+use super::flight::Lead;
+use super::freshness::{Exchange, is_fresh};
+use super::layer::Page;
+use super::record::{Bounds, Recording, Role};
+use super::respond::{self, Inherited};
+use super::share::SharedPage;
+use super::storable::{Asked, Plan, storable};
+use super::stored::StoredPage;
+use super::variants::variant_key;
+use crate::cache::CacheTags;
+use crate::clock::Now;
+use crate::identity::Traced;
+use crate::monitor::NotStored;
+use crate::store::{Mark, Stamp};
+
+/// The most tags that a handler can give its page: each is looked at after every purge.
+const MOST_TAGS: usize = 1_000;
+
+/// What was known when the handler was asked.
+pub(super) struct Fill {
+    pub(super) page: Arc<Page>,
+    pub(super) base: Box<[u8]>,
+    pub(super) credentials: bool,
+    pub(super) authorization_alone: bool,
+    pub(super) traced: Traced,
+    pub(super) stamp: Stamp,
+    pub(super) marks: Vec<Mark>,
+    /// The request's fields, for those that select.
+    pub(super) selecting: HeaderMap,
+    pub(super) asked: Now,
+    pub(super) route: Option<String>,
+    pub(super) plain_path: bool,
+}
+
+/// A response that will be stored.
+pub(super) struct Judged {
+    pub(super) plan: Plan,
+    pub(super) exchange: Exchange,
+    /// The key under the fields that select it.
+    pub(super) variant: Vec<u8>,
+}
+
+impl Fill {
+    pub(super) fn judge<B: Body>(&self, response: &Response<B>) -> Result<Judged, NotStored> {
+        self.judge_head(
+            response.status(),
+            response.headers(),
+            response.extensions(),
+            response.body().size_hint().exact(),
+        )
+    }
+
+    /// The same of a head alone, and what is known of the length of the body.
+    pub(super) fn judge_head(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        length: Option<u64>,
+    ) -> Result<Judged, NotStored> {
+        let shared = &self.page.cache.shared;
+        let exchange = Exchange {
+            asked: self.asked,
+            answered: shared.clock.now(),
+            wall: shared.clock.wall(),
+        };
+        let inherited = extensions.get::<Inherited>();
+        if inherited.is_some_and(|inherited| inherited.separated) {
+            return Err(NotStored::KeyParts);
+        }
+        let tags = extensions.get::<CacheTags>();
+        if tags.is_some_and(|tags| tags.iter().count() > MOST_TAGS) {
+            return Err(NotStored::Tags);
+        }
+        let asked = Asked {
+            plain_path: self.plain_path,
+            credentials: self.credentials,
+            authorization_alone: self.authorization_alone,
+            identity_read: self.traced.trace.has_read_identity(),
+            default_ttl: shared.default_ttl,
+        };
+        let plan = storable(
+            status,
+            headers,
+            PageControl::of(extensions),
+            length,
+            asked,
+            &self.page.policy,
+            &exchange,
+        )?;
+        // Selecting values that are too long to be looked up again are not stored under either.
+        let variant =
+            variant_key(&self.base, &plan.vary, &self.selecting).ok_or(NotStored::VaryBounds)?;
+        Ok(Judged {
+            plan,
+            exchange,
+            variant,
+        })
+    }
+
+    pub(super) fn refuse(&self, lead: Lead, why: NotStored) {
+        let shared = &self.page.cache.shared;
+        shared
+            .remembered
+            .note(lead.key(), self.credentials, shared.clock.now());
+        lead.refuse(why);
+        let route = self.route.as_deref().unwrap_or("(unnamed)");
+        let warned = |flag: &AtomicBool| flag.swap(true, Ordering::Relaxed);
+        match why {
+            NotStored::Credentials if !warned(&self.page.warned_credentials) => {
+                crate::log::credentials(route);
+            }
+            NotStored::Identity if !warned(&self.page.warned_identity) => {
+                crate::log::identity(route);
+            }
+            _ => {}
+        }
+    }
+
+    /// Records the body on its way to the client.
+    pub(super) fn record<B>(
+        self,
+        lead: Lead,
+        response: Response<B>,
+        judged: Judged,
+    ) -> Response<PageBody<B>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = response.into_parts();
+        let shared = self.page.cache.shared.clone();
+        let policy = &self.page.policy;
+        let Judged {
+            plan,
+            exchange,
+            variant,
+        } = judged;
+
+        let marks = self.marks_of(&parts.extensions);
+        Inherited::add(&self.page, &mut parts.extensions, &marks);
+        let (lead, is_for_all) = self.released(lead, &plan);
+
+        let completed = complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
+        let head = || {
+            StoredPage::new(
+                parts.status,
+                &parts.headers,
+                plan.lifetime.as_secs(),
+                plan.terms,
+                completed.clone(),
+            )
+        };
+        let bounds = Bounds {
+            limit: policy.max_body,
+            length: plan.length,
+            trailers: parts.headers.contains_key(http::header::TRAILER),
+        };
+        let recording = Recording::new(
+            Box::pin(Boxed { body }),
+            bounds,
+            shared.budget.share(),
+            shared.background.clone(),
+        );
+        lead.share(Arc::new(SharedPage {
+            head: head(),
+            times: plan.times,
+            stamp: self.stamp,
+            marks: marks.clone(),
+            vary: plan.vary.clone(),
+            variant: variant.clone(),
+            length: plan.length,
+            recording: recording.clone(),
+        }));
+        recording.begin(Ending {
+            commit: Commit {
+                page: self.page.clone(),
+                base: self.base,
+                variant,
+                vary: plan.vary,
+                date: respond::date_seconds(&parts.headers, exchange.wall),
+                head: head(),
+                stamp: self.stamp,
+                times: plan.times,
+                marks,
+                over: None,
+            },
+            is_for_all,
+            lead,
+            credentials: self.credentials,
+            background: shared.background.clone(),
+        });
+        let reader = Reader::new(recording, Role::Leader, plan.length);
+        Response::from_parts(parts, PageBody::recorded(reader))
+    }
+
+    /// The marks of an answer with these extensions.
+    pub(super) fn marks_of(&self, extensions: &Extensions) -> Arc<[Mark]> {
+        let shared = &self.page.cache.shared;
+        let mut marks = self.marks.clone();
+        if let Some(tags) = extensions.get::<CacheTags>() {
+            marks.extend(tags.iter().map(|tag| shared.tag_mark(tag)));
+        }
+        if let Some(inherited) = extensions.get::<Inherited>() {
+            marks.extend_from_slice(&inherited.marks);
+        }
+        marks.sort_unstable();
+        marks.dedup();
+        marks.into()
+    }
+
+    /// What must be validated before each use is nothing that others could be given: they ask each for themselves, and do not queue.
+    fn released(&self, lead: Lead, plan: &Plan) -> (Lead, bool) {
+        let shared = &self.page.cache.shared;
+        let now = shared.clock.now();
+        if !plan.terms.no_cache && is_fresh(&plan.times, now) {
+            return (lead, true);
+        }
+        let alone = Lead::alone(shared, lead.key(), lead.stamp());
+        shared.remembered.note(lead.key(), self.credentials, now);
+        lead.refuse(NotStored::NoCache);
+        (alone, false)
+    }
+}
