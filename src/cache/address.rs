@@ -1,10 +1,11 @@
 //! The marks of a page, by which it is purged without a look at what is stored.
 
-use http::header::HOST;
+use http::header::{CONTENT_LOCATION, HOST, LOCATION};
 use http::uri::Authority;
-use http::{HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Shared;
+use crate::header::Reference;
 use crate::page::{Forwarding, RequestHead, normal_host};
 use crate::store::Mark;
 
@@ -43,33 +44,95 @@ fn host_mark(space: &[u8], host: &[u8], path: &str, query: Option<&str>) -> Mark
     }
 }
 
-impl Shared {
-    /// The marks of the page that a request addresses, under the host that keys hold.
-    pub(crate) fn target_marks(&self, head: &RequestHead<'_>, forwarding: Forwarding) -> Vec<Mark> {
+/// What a request addresses, as far as purging needs it: its own page, and those that its answer refers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Addressed {
+    /// The host as keys hold it; twice, where the default port of one scheme is not that of the other.
+    hosts: Vec<String>,
+    /// Behind a proxy the scheme may be another than the request shows.
+    secure: Option<bool>,
+    target: Uri,
+}
+
+impl Addressed {
+    pub(crate) fn of(head: &RequestHead<'_>, forwarding: Forwarding) -> Self {
         let target = head.target();
-        let secure = target.scheme() == Some(&http::uri::Scheme::HTTPS);
         let field = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let forwarded = match forwarding {
-            Forwarding::Trusted => field(HeaderName::from_static("x-forwarded-host")),
+        let trusted = |name: &'static str| match forwarding {
+            Forwarding::Trusted => field(HeaderName::from_static(name)),
             Forwarding::Keyed => None,
         };
-        let host = forwarded
+        let host = trusted("x-forwarded-host")
             .or(target.authority().map(Authority::as_str))
             .or_else(|| field(HOST));
-        let mut marks: Vec<Mark> = host
+        let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
+        let mut hosts: Vec<String> = host
             .into_iter()
-            .flat_map(|host| {
-                // Behind a proxy the scheme may be another than this request shows.
-                [normal_host(host, secure), normal_host(host, !secure)]
-            })
+            .flat_map(|host| [normal_host(host, false), normal_host(host, true)])
             .flatten()
-            .map(|host| host_mark(&self.space, host.as_bytes(), target.path(), None))
             .collect();
-        marks.sort_unstable();
-        marks.dedup();
-        marks
+        hosts.sort_unstable();
+        hosts.dedup();
+        Self {
+            hosts,
+            secure: scheme.map(|scheme| scheme.eq_ignore_ascii_case("https")),
+            target: target.clone(),
+        }
     }
 
+    /// The marks of its own page, with all queries.
+    pub(crate) fn marks(&self, space: &[u8]) -> Vec<Mark> {
+        self.marks_of(space, self.target.path())
+    }
+
+    fn marks_of(&self, space: &[u8], path: &str) -> Vec<Mark> {
+        let hosts = self.hosts.iter();
+        hosts
+            .map(|host| host_mark(space, host.as_bytes(), path, None))
+            .collect()
+    }
+
+    /// The marks of the pages of this origin that an answer with these fields refers to (RFC 9111 §4.4).
+    pub(crate) fn referred_marks(&self, space: &[u8], answer: &HeaderMap) -> Vec<Mark> {
+        let fields = [LOCATION, CONTENT_LOCATION];
+        let values = fields.iter().flat_map(|name| answer.get_all(name));
+        values
+            .filter_map(|value| self.same_origin(value))
+            .flat_map(|reference| self.marks_of(space, &reference.path))
+            .collect()
+    }
+
+    /// The target that a field names, if it is of the same origin.
+    fn same_origin(&self, value: &HeaderValue) -> Option<Reference> {
+        let reference = Reference::resolve(&self.target, value)?;
+        let secure = match reference.scheme.as_deref() {
+            None => self.secure,
+            Some("http") => Some(false),
+            Some("https") => Some(true),
+            Some(_) => return None,
+        };
+        if self.secure.is_some() && secure != self.secure {
+            return None;
+        }
+        if let Some(authority) = &reference.authority {
+            let host = normal_host(authority, secure.unwrap_or_default())?;
+            if !self.hosts.contains(&host) {
+                return None;
+            }
+        }
+        Some(reference)
+    }
+
+    /// Does this field name the very target of the request?
+    pub(crate) fn is_target(&self, value: &HeaderValue) -> bool {
+        self.same_origin(value).is_some_and(|reference| {
+            reference.path == self.target.path()
+                && reference.query.as_deref() == self.target.query()
+        })
+    }
+}
+
+impl Shared {
     /// The mark of an address as a person writes it.
     pub(super) fn address_mark(&self, address: &str) -> Option<Mark> {
         let whole = match address.strip_prefix("//") {
@@ -112,6 +175,61 @@ mod tests {
         assert!(marks("s", "h", Some("a=1")).contains(&one));
         assert!(!marks("s", "h", Some("a=2")).contains(&one));
         assert!(!marks("s", "h", None).contains(&one));
+    }
+
+    fn addressed(request: http::request::Builder) -> Addressed {
+        let request = request.body(()).unwrap();
+        Addressed::of(&RequestHead::of(&request), Forwarding::Keyed)
+    }
+
+    #[test]
+    fn only_what_is_of_the_same_origin_is_referred_to() {
+        let posted = addressed(http::Request::post("http://shop.example/orders?x=1"));
+        let refers = |value: &'static str| {
+            let mut answer = HeaderMap::new();
+            answer.insert(LOCATION, HeaderValue::from_static(value));
+            posted.referred_marks(b"s", &answer)
+        };
+        let page = |path| vec![host_mark(b"s", b"shop.example", path, None)];
+        for (value, path) in [
+            ("/orders/1", "/orders/1"),
+            ("orders/1?y", "/orders/1"),
+            ("//shop.example/a", "/a"),
+            ("http://SHOP.example:80/a", "/a"),
+        ] {
+            assert_eq!(refers(value), page(path), "{value}");
+        }
+        for value in [
+            "https://shop.example/a",
+            "http://shop.example:8080/a",
+            "//other.example/a",
+            "http://shop.example.other/a",
+            "http://user@shop.example/a",
+            "ftp://shop.example/a",
+        ] {
+            assert_eq!(refers(value), [], "{value}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_either_scheme_may_be_meant() {
+        let posted = addressed(http::Request::post("/orders").header("host", "shop.example"));
+        for value in [
+            "https://shop.example/orders",
+            "http://shop.example/orders",
+            "/orders",
+        ] {
+            assert!(
+                posted.is_target(&HeaderValue::from_static(value)),
+                "{value}"
+            );
+        }
+        for value in ["/orders?x", "/orders/", "https://shop.example:8443/orders"] {
+            assert!(
+                !posted.is_target(&HeaderValue::from_static(value)),
+                "{value}"
+            );
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::ttl::Ttl;
 pub use self::builder::{BuildError, CacheBuilder};
 pub use self::tags::CacheTags;
 
-pub(crate) use self::address::page_marks;
+pub(crate) use self::address::{Addressed, page_marks};
 
 /// A cheap handle on a cache; clones share everything.
 ///
@@ -211,8 +211,30 @@ impl Cache {
     }
 
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
+        let now = self.shared.clock.now();
+        let stamp = self.purging(self.shared.store.purge(&purge, now)).await?;
+        Ok(Purged { stamp })
+    }
+
+    /// Frees what carries one of `marks` for a fill that has made that due; see [`Store::supersede`].
+    pub(crate) async fn supersede(
+        &self,
+        marks: &[Mark],
+        fill: Stamp,
+        carried: &[Mark],
+    ) -> Result<Option<Stamp>, PurgeError> {
         let shared = &self.shared;
-        let mut purging = pin!(shared.store.purge(&purge, shared.clock.now()));
+        let now = shared.clock.now();
+        self.purging(shared.store.supersede(marks, fill, carried, now))
+            .await
+    }
+
+    async fn purging<T>(
+        &self,
+        purging: impl Future<Output = Result<T, PurgeError>>,
+    ) -> Result<T, PurgeError> {
+        let shared = &self.shared;
+        let mut purging = pin!(purging);
         // A store in memory has done it at once, and needs no runtime's timer.
         let at_once = poll_fn(|cx| Poll::Ready(purging.as_mut().poll(cx))).await;
         let purged = match at_once {
@@ -228,7 +250,7 @@ impl Cache {
         if let Err(PurgeError::Undelivered(_)) = &purged {
             shared.counters.store_error();
         }
-        Ok(Purged { stamp: purged? })
+        purged
     }
 }
 

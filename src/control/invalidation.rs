@@ -13,15 +13,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::background::Background;
-use crate::cache::Cache;
-use crate::page::{Forwarding, RequestHead};
+use crate::cache::{Addressed, Cache};
+use crate::page::{Forwarding, Freed, RequestHead};
 use crate::store::{Mark, Purge};
 
 /// Frees the page of an address, with all its variants and queries, when an unsafe method has changed it.
 ///
 /// It stands round the whole application, since the layer of a page never sees what is sent to another route or method. A 2xx or 3xx answer
-/// to any method but GET, HEAD, OPTIONS, TRACE and QUERY frees the target, before the answer leaves (RFC 9111 §4.4); an answer that says
-/// that nothing was done frees nothing. When the client goes away before the answer, the target is freed too, since the handler may have done
+/// to any method but GET, HEAD, OPTIONS, TRACE and QUERY frees the target, and what `Location` and `Content-Location` name of the same
+/// origin, before the answer leaves (RFC 9111 §4.4); an answer that says that nothing was done frees nothing. When the client goes away before the answer, the target is freed too, since the handler may have done
 /// its work.
 ///
 /// ```
@@ -109,10 +109,11 @@ where
             None
         } else {
             let head = RequestHead::of(&request);
-            let marks = self.cache.shared.target_marks(&head, self.forwarding);
+            let addressed = Addressed::of(&head, self.forwarding);
             Some(Owed {
                 cache: self.cache.clone(),
-                marks,
+                marks: addressed.marks(&self.cache.shared.space),
+                addressed,
             })
         };
         InvalidationFuture {
@@ -128,9 +129,22 @@ where
 struct Owed {
     cache: Cache,
     marks: Vec<Mark>,
+    addressed: Addressed,
 }
 
 impl Owed {
+    /// Adds what the answer refers to, and leaves out what its own page layer has freed.
+    fn learn<B>(&mut self, response: &Response<B>) {
+        let space = &self.cache.shared.space;
+        let referred = self.addressed.referred_marks(space, response.headers());
+        self.marks.extend(referred);
+        if let Some(freed) = response.extensions().get::<Freed>() {
+            self.marks.retain(|mark| !freed.0.contains(mark));
+        }
+        self.marks.sort_unstable();
+        self.marks.dedup();
+    }
+
     fn settle(mut self) -> Settling {
         let marks = std::mem::take(&mut self.marks);
         let cache = self.cache.clone();
@@ -156,6 +170,7 @@ impl Drop for Owed {
         let owed = Self {
             cache: self.cache.clone(),
             marks: std::mem::take(&mut self.marks),
+            addressed: self.addressed.clone(),
         };
         let background = self.cache.background().clone();
         finish(owed.settle(), &background);
@@ -219,13 +234,14 @@ where
             match this.stage.as_mut().project() {
                 StageProjection::Asking { inner } => {
                     let response = ready!(inner.poll(cx))?;
-                    let Some(owed) = this.owed.take() else {
+                    let Some(mut owed) = this.owed.take() else {
                         return Poll::Ready(Ok(response));
                     };
                     if !has_changed_something(response.status()) {
                         owed.forgive();
                         return Poll::Ready(Ok(response));
                     }
+                    owed.learn(&response);
                     let background = owed.cache.background().clone();
                     this.stage.set(Stage::Purging {
                         purging: Purging {

@@ -47,7 +47,8 @@ impl<'a> EntityTag<'a> {
     }
 
     /// The tag with its quotes and its `W/`, as it stands in a field.
-    pub(crate) fn as_bytes(self) -> &'a [u8] {
+    #[cfg(test)]
+    fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 

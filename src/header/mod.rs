@@ -29,6 +29,7 @@ pub(crate) mod expires;
 pub(crate) mod length;
 pub(crate) mod list;
 pub(crate) mod range;
+pub(crate) mod reference;
 pub(crate) mod seconds;
 pub(crate) mod vary;
 
@@ -39,7 +40,10 @@ pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
 pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, Member};
 pub(crate) use connection::{has_token, strip_hop_by_hop};
+pub(crate) use content_range::ContentRange;
 pub(crate) use etag::{EntityTag, TagList};
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;
+pub(crate) use range::RangeSpec;
+pub(crate) use reference::Reference;
 pub(crate) use vary::{Vary, selecting_value};

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use super::record::{Read, Recording, Role};
+use super::record::{AnyBody, Read, Recording, Role};
 
 /// The error of a body, whatever its type.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -40,6 +40,7 @@ pin_project! {
         Stored { data: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
         // Boxed: rare, and a hit moves the room for the largest.
         Parts { parts: Box<Parts> },
+        Joined { #[pin] body: AnyBody },
         Omitted,
         Recorded { reader: Reader },
     }
@@ -71,6 +72,13 @@ impl<B> PageBody<B> {
             kind: Kind::Parts {
                 parts: Box::new(parts),
             },
+        }
+    }
+
+    /// A body whose type is not the handler's.
+    pub(super) fn joined(body: AnyBody) -> Self {
+        Self {
+            kind: Kind::Joined { body },
         }
     }
 
@@ -120,6 +128,7 @@ where
                 parts.left = parts.left.saturating_sub(chunk.len() as u64);
                 Ok(Frame::data(chunk))
             })),
+            KindProjection::Joined { mut body } => body.as_mut().poll_frame(cx),
             KindProjection::Omitted => Poll::Ready(None),
             KindProjection::Recorded { reader } => reader.poll_frame(cx),
         }
@@ -130,6 +139,7 @@ where
             Kind::Passed { body } => body.is_end_stream(),
             Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
             Kind::Parts { parts } => parts.chunks.is_empty(),
+            Kind::Joined { body } => body.is_end_stream(),
             Kind::Omitted => true,
             Kind::Recorded { reader } => reader.is_end_stream(),
         }
@@ -146,6 +156,7 @@ where
                 SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
             }
             Kind::Parts { parts } => SizeHint::with_exact(parts.left),
+            Kind::Joined { body } => body.size_hint(),
             // A length of zero would be written into the head, where that of the GET is not known (RFC 9110 §8.6).
             Kind::Omitted => SizeHint::new(),
             Kind::Recorded { reader } => reader.size_hint(),
@@ -159,6 +170,7 @@ impl<B> fmt::Debug for PageBody<B> {
             Kind::Passed { .. } => "PageBody::Passed",
             Kind::Stored { .. } => "PageBody::Stored",
             Kind::Parts { .. } => "PageBody::Parts",
+            Kind::Joined { .. } => "PageBody::Joined",
             Kind::Omitted => "PageBody::Omitted",
             Kind::Recorded { .. } => "PageBody::Recorded",
         })
@@ -248,6 +260,15 @@ impl Drop for Reader {
             Role::Follower => self.recording.follower_left(self.number),
         }
     }
+}
+
+/// The handler's body, whatever its type.
+pub(super) fn boxed<B>(body: B) -> AnyBody
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    Box::pin(Boxed { body })
 }
 
 pin_project! {

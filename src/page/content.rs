@@ -7,11 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::body::{BoxError, Boxed};
+use super::body::BoxError;
+use super::record::AnyBody;
+
+/// Begins the content in a key. No part of a page's key begins so.
+const CONTENT: u8 = u8::MAX - 4;
 
 /// How a layer makes the service's own body type of what it has read.
 #[derive(Clone)]
@@ -59,7 +65,7 @@ pub struct ReplayedBody {
     read: VecDeque<Frame<Bytes>>,
     /// An error that came after what was read.
     failed: Option<BoxError>,
-    rest: Option<Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>>,
+    rest: Option<AnyBody>,
 }
 
 /// What reading a request's content came to.
@@ -69,40 +75,35 @@ pub(super) struct ReadContent {
     pub(super) whole: Option<Vec<u8>>,
 }
 
+/// The client did not finish what it sent.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the content of the request failed")]
+struct Failed;
+
 /// Reads the content of a request, at most `limit` bytes and one frame of it.
 pub(super) async fn read<B>(body: B, limit: usize) -> ReadContent
 where
     B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
 {
-    let mut body = Box::pin(Boxed {
-        body: body.map_frame(|frame| {
-            frame.map_data(|mut data| {
-                use bytes::Buf;
-                data.copy_to_bytes(data.remaining())
-            })
-        }),
-    });
+    let bytes = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+    let mut rest: AnyBody = Box::pin(
+        body.map_frame(move |frame| frame.map_data(bytes))
+            .map_err(|_| Failed.into()),
+    );
     let mut read = VecDeque::new();
-    let mut whole = Some(Vec::new());
+    let mut whole = Vec::new();
     loop {
-        let Some(bytes) = &mut whole else {
-            let body = ReplayedBody {
-                read,
-                failed: None,
-                rest: Some(body),
-            };
-            return ReadContent { body, whole };
-        };
-        match body.frame().await {
+        let frame = match rest.frame().await {
             None => {
                 let body = ReplayedBody {
                     read,
                     failed: None,
                     rest: None,
                 };
-                return ReadContent { body, whole };
+                return ReadContent {
+                    body,
+                    whole: Some(whole),
+                };
             }
             Some(Err(error)) => {
                 let body = ReplayedBody {
@@ -112,18 +113,45 @@ where
                 };
                 return ReadContent { body, whole: None };
             }
-            Some(Ok(frame)) => {
-                match frame.data_ref() {
-                    // A flood of empty frames must not grow without bound either.
-                    Some(data) if bytes.len() + data.len() <= limit && read.len() <= limit => {
-                        bytes.extend_from_slice(data);
-                    }
-                    _ => whole = None,
-                }
-                read.push_back(frame);
+            Some(Ok(frame)) => frame,
+        };
+        // A flood of empty frames must not grow without bound either.
+        let fits = frame
+            .data_ref()
+            .is_some_and(|data| whole.len() + data.len() <= limit && read.len() <= limit);
+        if let Some(data) = frame.data_ref().filter(|_| fits) {
+            whole.extend_from_slice(data);
+        }
+        read.push_back(frame);
+        if !fits {
+            let body = ReplayedBody {
+                read,
+                failed: None,
+                rest: Some(rest),
+            };
+            return ReadContent { body, whole: None };
+        }
+    }
+}
+
+/// Adds the content of a request to its key, with what says how it is to be read (RFC 10008 §2.7).
+pub(super) fn add_to_key(key: &mut Vec<u8>, headers: &HeaderMap, content: &[u8]) {
+    key.push(CONTENT);
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
+        match crate::header::selecting_value(headers, &name) {
+            None => key.push(0),
+            Some(value) => {
+                key.push(1);
+                push(key, &value);
             }
         }
     }
+    push(key, content);
+}
+
+fn push(key: &mut Vec<u8>, part: &[u8]) {
+    key.extend_from_slice(&(part.len() as u64).to_be_bytes());
+    key.extend_from_slice(part);
 }
 
 impl Body for ReplayedBody {
@@ -178,5 +206,69 @@ impl Body for ReplayedBody {
 impl fmt::Debug for ReplayedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplayedBody").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http::HeaderValue;
+    use http_body_util::{Full, StreamBody};
+
+    use super::*;
+
+    async fn all(body: ReplayedBody) -> Result<Bytes, BoxError> {
+        Ok(body.collect().await?.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn content_is_handed_on_as_it_came_whatever_its_length() {
+        for length in [0, 1, 99, 100, 101, 10_000] {
+            let sent = Bytes::from(vec![b'x'; length]);
+            let read = read(Full::new(sent.clone()), 100).await;
+            assert_eq!(
+                read.whole.as_deref(),
+                (length <= 100).then_some(&*sent),
+                "{length}"
+            );
+            assert_eq!(read.body.size_hint().exact(), Some(length as u64));
+            assert_eq!(all(read.body).await.unwrap(), sent, "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn content_that_fails_is_no_key_and_fails_behind_what_came() {
+        let frames = [Ok(Frame::data(Bytes::from("abc"))), Err("gone")];
+        let read = read(StreamBody::new(stream::iter(frames)), 100).await;
+        assert_eq!(read.whole, None);
+        let mut body = read.body;
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(&*first, b"abc");
+        assert!(body.frame().await.unwrap().is_err());
+    }
+
+    #[test]
+    fn contents_of_another_kind_have_another_key() {
+        let key = |fields: &[(http::HeaderName, &'static str)], content: &[u8]| {
+            let fields = fields.iter().cloned();
+            let headers = fields
+                .map(|(name, value)| (name, HeaderValue::from_static(value)))
+                .collect();
+            let mut key = Vec::new();
+            add_to_key(&mut key, &headers, content);
+            key
+        };
+        let keys = [
+            key(&[], b""),
+            key(&[], b"a"),
+            key(&[], b"b"),
+            key(&[(CONTENT_TYPE, "")], b"a"),
+            key(&[(CONTENT_TYPE, "a/b")], b"a"),
+            key(&[(CONTENT_ENCODING, "a/b")], b"a"),
+            key(&[(CONTENT_LANGUAGE, "a/b")], b"a"),
+        ];
+        for (place, one) in keys.iter().enumerate() {
+            assert!(!keys[place + 1..].contains(one), "{place}");
+        }
     }
 }

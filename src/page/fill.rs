@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
+use http::response::Parts;
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use http_body::Body;
 
-use super::body::{BoxError, Boxed, PageBody, Reader};
+use super::body::{PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::complete::complete_fields;
 use super::control::PageControl;
 use super::flight::Lead;
 use super::freshness::{Exchange, is_fresh};
 use super::layer::Page;
-use super::record::{Bounds, Recording, Role};
+use super::record::{AnyBody, Bounds, Recording, Role};
 use super::respond::{self, Inherited};
 use super::share::SharedPage;
 use super::storable::{Asked, Plan, storable};
@@ -134,14 +134,10 @@ impl Fill {
     pub(super) fn record<B>(
         self,
         lead: Lead,
-        response: Response<B>,
+        mut parts: Parts,
+        body: AnyBody,
         judged: Judged,
-    ) -> Response<PageBody<B>>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let (mut parts, body) = response.into_parts();
+    ) -> Response<PageBody<B>> {
         let shared = self.page.cache.shared.clone();
         let policy = &self.page.policy;
         let Judged {
@@ -170,7 +166,7 @@ impl Fill {
             trailers: parts.headers.contains_key(http::header::TRAILER),
         };
         let recording = Recording::new(
-            Box::pin(Boxed { body }),
+            body,
             bounds,
             shared.budget.share(),
             shared.background.clone(),

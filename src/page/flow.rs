@@ -88,7 +88,10 @@ where
         return call.forward(Reason::Bypassed(Bypass::NoStore)).await;
     }
     if call.want.ranged && !missed.can_be_validated() {
-        return call.forward(Reason::Bypassed(Bypass::Range)).await;
+        return match call.page.policy.rules.parts {
+            true => call.range(missed).await,
+            false => call.forward(Reason::Bypassed(Bypass::Range)).await,
+        };
     }
     let race = Race::of(&call, &missed, leading.clone());
     race.run(Box::pin(follow_or_lead(call, missed, leading)))
@@ -130,7 +133,12 @@ where
             }
         }
     };
-    call.lead(lead, missed, marks, waited).await
+    let is_whole = !call.want.ranged && missed.stored.is_empty();
+    let beginning = match is_whole && call.page.policy.rules.parts {
+        true => call.beginning().await,
+        false => None,
+    };
+    call.lead(lead, missed, beginning, marks, waited).await
 }
 
 /// A handler against the policy's timeouts. What it does not finish in time goes on in the background.

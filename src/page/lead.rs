@@ -2,18 +2,21 @@
 
 use bytes::Bytes;
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer::{self, spare_the_body};
-use super::body::{BoxError, PageBody};
+use super::body::{BoxError, PageBody, boxed};
 use super::confirm::Confirming;
 use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
 use super::lookup::{Missed, Stored};
+use super::parts::Beginning;
+use super::record::AnyBody;
 use super::request::{RequestHead, matched_path};
 use super::respond::{self, Outcome};
 use super::service::{canonicalise, trace, withhold};
@@ -29,6 +32,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         mut self,
         lead: Lead,
         missed: Missed,
+        beginning: Option<Beginning>,
         marks: Vec<Mark>,
         waited: bool,
     ) -> Answer<ResBody, S::Error>
@@ -41,10 +45,14 @@ impl<S, ReqBody> Call<S, ReqBody> {
         canonicalise(&self.page, &mut self.request, self.content);
         let is_for_all = lead.is_public() && !self.credentials;
         let asks = self.ask_with(&missed, is_for_all);
+        if let Some(beginning) = &beginning {
+            beginning.ask(self.request.headers_mut());
+        }
         let fill = self.fill(lead.stamp(), marks);
         let settling = Settling {
             want: &self.want,
             missed: &missed,
+            beginning: beginning.as_ref(),
             waited,
             asks,
         };
@@ -119,6 +127,8 @@ enum Asks {
 struct Settling<'a> {
     want: &'a super::want::Want,
     missed: &'a Missed,
+    /// What was asked for is the rest of this.
+    beginning: Option<&'a Beginning>,
     waited: bool,
     asks: Asks,
 }
@@ -149,9 +159,50 @@ impl Settling<'_> {
                 }
             }
         }
+        if let Some(beginning) = self.beginning
+            && matches!(
+                response.status(),
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
+            )
+        {
+            return self.complete(fill, lead, response, beginning).await;
+        }
         match fill.judge(&response) {
             Err(why) => self.pass(&fill, lead, response, why),
-            Ok(judged) => self.store(fill, lead, response, judged),
+            Ok(judged) => {
+                let (parts, body) = response.into_parts();
+                self.store(fill, lead, parts, boxed(body), judged)
+            }
+        }
+    }
+
+    /// The rest of what is stored has come, or what claims to be.
+    async fn complete<B>(
+        &self,
+        mut fill: Fill,
+        lead: Lead,
+        response: Response<B>,
+        beginning: &Beginning,
+    ) -> Response<PageBody<B>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = response.into_parts();
+        let Some((parts, body)) = beginning.complete(&fill, parts, body) else {
+            // The next request asks for all of it.
+            fill.take_away(beginning.stored()).await;
+            drop(lead);
+            return answer::unanswered(&fill.page, Unanswered::Part);
+        };
+        match beginning.judge(&mut fill, &parts) {
+            Ok(judged) => self.store(fill, lead, parts, body, judged),
+            Err(why) => {
+                fill.refuse(lead, why);
+                let mut response = Response::from_parts(parts, PageBody::joined(body));
+                self.finish(&fill, &mut response, why);
+                response
+            }
         }
     }
 
@@ -262,15 +313,12 @@ impl Settling<'_> {
         &self,
         fill: Fill,
         lead: Lead,
-        response: Response<B>,
+        parts: Parts,
+        body: AnyBody,
         judged: Judged,
-    ) -> Response<PageBody<B>>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<PageBody<B>> {
         let page = fill.page.clone();
-        let mut response = fill.record(lead, response, judged);
+        let mut response = fill.record(lead, parts, body, judged);
         let absence = self.missed.absence;
         let reason = match self.waited {
             false => Reason::Stored(absence),

@@ -45,7 +45,7 @@ where
             let marks = call.marks();
             // What another refresh has brought since the look-up is good enough.
             match call.check_again::<ResBody>(lead, &mut missed).await {
-                Round::Lead(lead) => drop(call.lead(lead, missed, marks, false).await),
+                Round::Lead(lead) => drop(call.lead(lead, missed, None, marks, false).await),
                 Round::Answered(_) | Round::Alone { .. } | Round::Again => {}
             }
         };

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer::{self, Wish};
 use super::body::{BoxError, PageBody};
+use super::content::{self, ContentRule};
 use super::flow::{self, Call};
 use super::future::ResponseFuture;
 use super::key::{KeyBuf, key_of, respelled_host};
@@ -188,7 +190,100 @@ impl<S> CacheService<S> {
         ResBody: Body<Data = Bytes> + Send + 'static,
         ResBody::Error: Into<BoxError>,
     {
+        let policy = &self.page.policy;
+        if *request.method() == Method::POST && policy.rules.posts {
+            let head = RequestHead::of(&request);
+            if let Ok(call) = self.call_of(&head, Content::Keyed) {
+                let call = call(request);
+                return ResponseFuture::filling(&self.page.cache.shared.background, |_| {
+                    Box::pin(call.post())
+                });
+            }
+        }
+        if request.method().as_str() == "QUERY"
+            && let Some(rule) = &policy.content
+            && rule.makes::<ReqBody>()
+        {
+            let (service, rule) = (self.clone(), rule.clone());
+            return ResponseFuture::filling(&self.page.cache.shared.background, |leading| {
+                Box::pin(service.query(rule, request, leading))
+            });
+        }
         self.bypass(request, Bypass::Method)
+    }
+
+    /// A request whose content belongs to the key.
+    async fn query<ReqBody, ResBody>(
+        self,
+        rule: ContentRule,
+        request: Request<ReqBody>,
+        leading: Arc<AtomicBool>,
+    ) -> flow::Answer<ResBody, S::Error>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        ReqBody: Body + Send + 'static,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let read = content::read(body, rule.limit).await;
+        let Some(body) = rule.rebuild::<ReqBody>(read.body) else {
+            unreachable!("it was asked whether it makes such bodies")
+        };
+        let request = Request::from_parts(parts, body);
+        let call = self.call_of(&RequestHead::of(&request), Content::Keyed);
+        match (call, read.whole) {
+            (Ok(call), Some(whole)) => {
+                let mut call = call(request);
+                let mut base = call.base.to_vec();
+                content::add_to_key(&mut base, call.request.headers(), &whole);
+                call.base = base.into();
+                flow::fill(call, None, leading).await
+            }
+            (Ok(call), None) => {
+                let reason = Reason::Bypassed(Bypass::Content);
+                call(request).forward(reason).await
+            }
+            (Err(why), _) => self.bypass(request, why).await,
+        }
+    }
+
+    /// A call with the key of a GET for the target of this request.
+    fn call_of<B>(
+        &self,
+        head: &RequestHead<'_>,
+        content: Content,
+    ) -> Result<impl FnOnce(Request<B>) -> Call<S, B> + use<S, B>, Bypass>
+    where
+        S: Clone,
+    {
+        let page = self.page.clone();
+        let shared = &page.cache.shared;
+        let seen = screen(head, content, &shared.identities)?;
+        let traced = head.extensions.get::<Traced>();
+        let depth = traced.map_or(0, |traced| traced.depth);
+        let mut key = KeyBuf::new();
+        key_of(&mut key, &page.prefix, &page.policy, head, &seen, depth)?;
+        let want = Want::of(&page, head, &seen);
+        let credentials = seen.credentials && !page.policy.shared;
+        let authorization_alone = seen.authorization_alone;
+        let ended = shared.flights.ended();
+        let inner = self.inner.clone();
+        Ok(move |request| Call {
+            inner,
+            content,
+            credentials,
+            authorization_alone,
+            want,
+            base: key.as_bytes().into(),
+            core: key.core(),
+            ended,
+            until: None,
+            request,
+            page,
+        })
     }
 }
 

@@ -77,6 +77,7 @@ where
     foreign_and_future_stamps_are_not_admitted(make().await).await;
     every_purge_moves_the_fence_on(make().await).await;
     admits_says_what_get_does(make().await).await;
+    a_fill_that_supersedes_outlives_its_own_purge_alone(make().await).await;
 
     a_reader_sees_the_old_record_or_the_new_one(make().await).await;
     of_many_that_write_on_one_condition_one_succeeds(make().await).await;

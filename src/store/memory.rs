@@ -114,6 +114,16 @@ impl Store for MemoryStore {
         Ok(self.shared.purge(purge, now))
     }
 
+    async fn supersede(
+        &self,
+        marks: &[Mark],
+        fill: Stamp,
+        carried: &[Mark],
+        now: Now,
+    ) -> Result<Option<Stamp>, PurgeError> {
+        Ok(self.shared.supersede(marks, fill, carried, now))
+    }
+
     fn scan<'a>(
         &'a self,
         prefix: &'a [u8],

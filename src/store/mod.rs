@@ -270,6 +270,24 @@ pub trait Store: Send + Sync + 'static {
     /// Outlaws what `purge` names. `Ok` means that every reader of this store sees it.
     async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError>;
 
+    /// Outlaws everything that carries one of `marks`, as [`purge`](Self::purge) does, on behalf of a fill that has made this purge due
+    /// itself: the answer to a POST that serves later GETs.
+    ///
+    /// The answer is the fence's clock after it, as the new stamp of that fill, if what has the stamp `fill` and carries `carried` was
+    /// admitted until then. Both are one step: a purge by anybody else, before this one, leaves the fill outlawed, which is `None`. So is the
+    /// default, by which such answers are not stored.
+    async fn supersede(
+        &self,
+        marks: &[Mark],
+        fill: Stamp,
+        carried: &[Mark],
+        now: Now,
+    ) -> Result<Option<Stamp>, PurgeError> {
+        let _ = (fill, carried);
+        self.purge(&Purge::Marks(marks.to_vec()), now).await?;
+        Ok(None)
+    }
+
     /// Streams at most `budget` records whose key starts with `prefix`, valid ones and others, in no order. Recency is left alone.
     fn scan<'a>(
         &'a self,

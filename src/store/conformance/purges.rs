@@ -255,3 +255,30 @@ pub async fn admits_says_what_get_does<S: Store>(store: S) {
         "the stamp that a purge returns is one from after it"
     );
 }
+
+/// A fill that supersedes what stands outlaws it and goes on with a younger stamp, unless another purge was first.
+pub async fn a_fill_that_supersedes_outlives_its_own_purge_alone<S: Store>(store: S) {
+    fill(&store, "a", &["t"], "stands").await;
+    let before = stamp(&store).await;
+    let superseded = store
+        .supersede(&[tag("t")], before, &[tag("t"), tag("u")], now())
+        .await
+        .expect("the store takes the purge");
+    assert!(
+        !admits(&store, before, &[tag("t")]).await,
+        "what stands is outlawed by what supersedes it"
+    );
+    if let Some(after) = superseded {
+        assert!(
+            admits(&store, after, &[tag("t"), tag("u")]).await,
+            "what supersedes is not outlawed by its own purge"
+        );
+        let outlawed = stamp(&store).await;
+        purge_tags(&store, &["u"]).await;
+        let superseded = store
+            .supersede(&[tag("t")], outlawed, &[tag("t"), tag("u")], now())
+            .await
+            .expect("the store takes the purge");
+        assert_eq!(superseded, None, "another purge was first");
+    }
+}

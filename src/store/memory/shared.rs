@@ -12,7 +12,7 @@ use super::entries::{Entries, Left, weight_of};
 use crate::clock::Now;
 use crate::store::fence::Fence;
 use crate::store::watch::Watchers;
-use crate::store::{Done, Found, If, Key, Notice, Op, Purge, Record, Removal, Stamp, When};
+use crate::store::{Done, Found, If, Key, Mark, Notice, Op, Purge, Record, Removal, Stamp, When};
 
 /// Writes of one key are ordered by one of these locks.
 pub(super) const WRITE_LOCKS: usize = 64;
@@ -153,6 +153,24 @@ impl Shared {
         stamp
     }
 
+    pub(super) fn supersede(
+        &self,
+        marks: &[Mark],
+        fill: Stamp,
+        carried: &[Mark],
+        now: Now,
+    ) -> Option<Stamp> {
+        let (is_admitted, stamp) = {
+            let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
+            let is_admitted = fence.admits_fill(fill, carried);
+            let stamp = fence.mark(marks, now);
+            self.seq.store(stamp.seq, Ordering::Release);
+            (is_admitted, stamp)
+        };
+        self.watchers.notify(|| Notice::Marked(stamp));
+        is_admitted.then_some(stamp)
+    }
+
     pub(super) fn fence(&self) -> RwLockReadGuard<'_, Fence> {
         self.fence.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,7 +190,7 @@ mod tests {
 
     use super::super::tests::{NOW, record};
     use super::*;
-    use crate::store::{Mark, MemoryStore};
+    use crate::store::MemoryStore;
 
     /// A hit that was found valid is not looked at again until the fence moves: no purge may hide behind that.
     #[test]

@@ -1,0 +1,120 @@
+//! The answer to a POST that may serve later GETs (RFC 9110 §9.3.3): it names a lifetime, and its `Content-Location` is the very target.
+
+use bytes::Bytes;
+use http::header::CONTENT_LOCATION;
+use http::{Request, Response};
+use http_body::Body;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use super::body::{BoxError, PageBody, boxed};
+use super::fill::{Fill, Judged};
+use super::flight::Lead;
+use super::flow::{Answer, Call};
+use super::freshness::{Exchange, Explicit, explicit_lifetime};
+use super::request::RequestHead;
+use super::respond;
+use super::service::withhold;
+use crate::cache::Addressed;
+use crate::header::ResponseDirectives;
+use crate::monitor::{Bypass, Reason};
+use crate::store::{Key, Mark};
+
+/// What a page layer has freed itself: an invalidation layer round it must not free it again, and with it what was just stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Freed(pub(crate) Vec<Mark>);
+
+impl<S, ReqBody> Call<S, ReqBody> {
+    /// Forwards a POST, and stores its answer for GETs where it allows that.
+    pub(super) async fn post<ResBody>(mut self) -> Answer<ResBody, S::Error>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let page = self.page.clone();
+        let shared = &page.cache.shared;
+        let now = shared.clock.now();
+        let reason = Reason::Bypassed(Bypass::Method);
+        // The stamp is of before the handler reads anything.
+        let found = shared.get(&[Key::new(&self.base)], now).await;
+        let Some(found) = found.ok().and_then(|found| found.into_iter().next()) else {
+            return self.forward(reason).await;
+        };
+        withhold(&page, &mut self.request);
+        let marks = self.marks();
+        let addressed = {
+            let head = RequestHead::of(&self.request);
+            Addressed::of(&head, page.policy.forwarding)
+        };
+        let fill = self.fill(found.stamp, marks);
+        let shown = self.want.shown;
+        let response = self.inner.oneshot(self.request).await?;
+        let stored = match serves_gets(&fill, &addressed, &response) {
+            None => Err(response),
+            Some(judged) => fill.supersede(&addressed, response, judged).await,
+        };
+        let mut response = stored.unwrap_or_else(|response| response.map(PageBody::passed));
+        respond::forwarded(&page, &mut response, reason, shown, &page.policy.tags);
+        Ok(response)
+    }
+}
+
+fn serves_gets<B: Body>(
+    fill: &Fill,
+    addressed: &Addressed,
+    response: &Response<B>,
+) -> Option<Judged> {
+    let headers = response.headers();
+    let mut locations = headers.get_all(CONTENT_LOCATION).iter();
+    let is_target = match (locations.next(), locations.next()) {
+        (Some(location), None) => addressed.is_target(location),
+        _ => false,
+    };
+    if !is_target || !response.status().is_success() {
+        return None;
+    }
+    let (directives, targeted) = ResponseDirectives::of(headers, &fill.page.policy.rules.targets);
+    let clock = &fill.page.cache.shared.clock;
+    let exchange = Exchange {
+        asked: fill.asked,
+        answered: clock.now(),
+        wall: clock.wall(),
+    };
+    match explicit_lifetime(&directives, headers, targeted, &exchange) {
+        Explicit::For(span) if !span.is_zero() => fill.judge(response).ok(),
+        _ => None,
+    }
+}
+
+impl Fill {
+    /// Frees what stands at the target, which the POST may have changed, and stores its answer there, unless another purge was first.
+    async fn supersede<B>(
+        mut self,
+        addressed: &Addressed,
+        response: Response<B>,
+        judged: Judged,
+    ) -> Result<Response<PageBody<B>>, Response<B>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let page = self.page.clone();
+        let freed = addressed.marks(&page.cache.shared.space);
+        let (mut parts, body) = response.into_parts();
+        let carried = self.marks_of(&parts.extensions);
+        let superseded = page.cache.supersede(&freed, self.stamp, &carried).await;
+        let stamp = match superseded {
+            Ok(Some(stamp)) => stamp,
+            Ok(None) => return Err(Response::from_parts(parts, body)),
+            Err(error) => {
+                crate::log::purge_error(&error);
+                return Err(Response::from_parts(parts, body));
+            }
+        };
+        self.stamp = stamp;
+        parts.extensions.insert(Freed(freed));
+        let lead = Lead::alone(&page.cache.shared, &self.base, stamp);
+        Ok(self.record(lead, parts, boxed(body), judged))
+    }
+}
