@@ -4,7 +4,8 @@
 //! HeaderMap ─► lines ─► list members ─► directives ─┬─► ResponseDirectives, RequestDirectives   Cache-Control
 //!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
 //!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
-//!                  │               └────────────────┼─► ContentLength                           Content-Length
+//!                  │               ├────────────────┼─► ContentLength                           Content-Length
+//!                  ├─► dictionary ──────────────────┼─► ResponseDirectives                        targeted fields
 //!                  └────────────────────────────────┴─► Expires, Age, date                      single values
 //! ```
 //!
@@ -14,7 +15,8 @@
 //! Everything is pure: no I/O and no clock, so a rule that depends on the time takes `now`. Everything is total: any
 //! bytes give a value, in time linear in their number. And *absent* is never the same as *unreadable*: a field that
 //! cannot be read gets a variant of its own (`Invalid`, `Any`, `malformed`), because RFC 9111 wants it taken for the
-//! strictest thing it could have said and not for nothing.
+//! strictest thing it could have said and not for nothing. Only a dictionary that cannot be read is an absent one, as the
+//! documents that define these fields want it.
 
 pub(crate) mod age;
 pub(crate) mod cache_control;
@@ -26,6 +28,7 @@ pub(crate) mod expires;
 pub(crate) mod length;
 pub(crate) mod list;
 pub(crate) mod seconds;
+mod structured;
 pub(crate) mod vary;
 
 #[cfg(test)]
