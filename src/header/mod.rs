@@ -5,7 +5,7 @@
 //!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
 //!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
 //!                  │               ├────────────────┼─► ContentLength                           Content-Length
-//!                  ├─► dictionary ──────────────────┼─► ResponseDirectives                        targeted fields
+//!                  ├─► dictionary ──────────────────┼─► ResponseDirectives, NoVarySearch        targeted fields, No-Vary-Search
 //!                  └────────────────────────────────┴─► Expires, Age, date                      single values
 //! ```
 //!
@@ -27,6 +27,7 @@ pub(crate) mod directives;
 pub(crate) mod expires;
 pub(crate) mod length;
 pub(crate) mod list;
+pub(crate) mod no_vary_search;
 pub(crate) mod seconds;
 mod structured;
 pub(crate) mod vary;
