@@ -5,6 +5,7 @@
 //!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
 //!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
 //!                  │               ├────────────────┼─► ContentLength                           Content-Length
+//!                  │               └─► weights ─────┼─► AcceptLanguage, coding::accepts         Accept-Language, -Encoding
 //!                  ├─► dictionary ──────────────────┼─► ResponseDirectives, NoVarySearch        targeted fields, No-Vary-Search
 //!                  └────────────────────────────────┴─► Expires, Age, date                      single values
 //! ```
@@ -21,6 +22,7 @@
 pub(crate) mod age;
 pub(crate) mod cache_control;
 pub(crate) mod cache_status;
+pub(crate) mod coding;
 pub(crate) mod connection;
 pub(crate) mod date;
 pub(crate) mod directives;
@@ -28,6 +30,7 @@ pub(crate) mod expires;
 pub(crate) mod length;
 pub(crate) mod list;
 pub(crate) mod no_vary_search;
+mod quality;
 pub(crate) mod seconds;
 mod structured;
 pub(crate) mod vary;
