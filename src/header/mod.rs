@@ -27,6 +27,7 @@ pub(crate) mod connection;
 pub(crate) mod date;
 pub(crate) mod directives;
 pub(crate) mod expires;
+pub(crate) mod language;
 pub(crate) mod length;
 pub(crate) mod list;
 pub(crate) mod no_vary_search;
