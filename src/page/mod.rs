@@ -71,6 +71,7 @@ mod remember;
 mod request;
 mod respond;
 mod screen;
+mod search_variance;
 mod service;
 mod share;
 mod storable;
