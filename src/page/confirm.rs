@@ -104,6 +104,8 @@ impl Fill {
             Ok(Judged {
                 plan,
                 exchange,
+                base,
+                rule,
                 variant,
             }) => {
                 let policy = &self.page.policy;
@@ -112,9 +114,11 @@ impl Fill {
                 let status = page.status();
                 let commit = Commit {
                     page: self.page.clone(),
-                    base: self.base.clone(),
+                    search: self.search.clone().zip(rule),
+                    base,
                     variant,
                     vary: plan.vary,
+                    selecting: self.selecting.clone(),
                     date: date_seconds(&headers, exchange.wall),
                     head: StoredPage::new(status, &headers, lifetime, plan.terms, completed),
                     stamp: self.stamp,

@@ -23,6 +23,7 @@ use super::request::RequestHead;
 use super::respond::{self, Outcome};
 use super::reuse::is_better_than_waiting;
 use super::screen::{Content, screen};
+use super::search::SearchKey;
 use super::service::{trace, withhold};
 use super::want::Want;
 use crate::background::LONGEST_ALONE;
@@ -44,6 +45,8 @@ pub(super) struct Call<S, B> {
     pub(super) credentials: bool,
     pub(super) authorization_alone: bool,
     pub(super) want: Want,
+    /// Where pages of equivalent targets stand.
+    pub(super) search: Option<SearchKey>,
     /// The count of ended flights before the store was looked up.
     pub(super) ended: u64,
     /// Until when it waits for flights, once it does.
@@ -76,6 +79,17 @@ where
             }
             Ok(Looked::Missed(missed)) => missed,
             Err(_) => return call.forward(Reason::Bypassed(Bypass::Store)).await,
+        },
+    };
+    let missed = match missed.stored.is_empty() {
+        false => missed,
+        true => match call.look_up_equivalent(missed).await {
+            Looked::Answered(response) => return Ok(response),
+            Looked::Refreshing(response, missed) => {
+                super::refresh::start(call, missed);
+                return Ok(response);
+            }
+            Looked::Missed(missed) => missed,
         },
     };
     if call.want.advice.only_if_cached {

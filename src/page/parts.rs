@@ -96,6 +96,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let judged = match part_of(&parts) {
             Some(part) => {
                 fill.base = part_base.into();
+                fill.search = None;
                 let length = length.or(Some(part.length()));
                 let judged =
                     fill.judge_head(parts.status, &parts.headers, &parts.extensions, length);
