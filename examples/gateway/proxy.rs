@@ -230,6 +230,12 @@ fn forwarded(headers: &mut HeaderMap, extensions: &Extensions) {
 #[cfg(test)]
 mod tests {
     use http_body_util::Empty;
+    use larder::Unreachable;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tower::ServiceExt;
 
     use super::*;
 
@@ -304,6 +310,43 @@ mod tests {
             head(Request::get("/"), empty()).headers[X_FORWARDED_PROTO],
             "http"
         );
+    }
+
+    /// The status of what is said when an origin answers with these bytes and closes, and whether it counts as unreachable.
+    async fn said_after(bytes: &'static [u8]) -> (u16, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await?;
+            // The whole request, so that the end is an end and no reset.
+            stream.read_buf(&mut Vec::with_capacity(4096)).await?;
+            stream.write_all(bytes).await?;
+            stream.shutdown().await
+        });
+        let origin = Origin {
+            host: "127.0.0.1".to_owned(),
+            port,
+            authority: format!("127.0.0.1:{port}"),
+        };
+        let pool = Pool::new(origin.clone());
+        let proxy = Proxy::new(&origin, pool, Duration::from_secs(30));
+        let response = proxy.oneshot(Request::new(empty())).await;
+        let response = response.unwrap_or_else(|never| match never {});
+        let answered = answering.await.expect("no panic");
+        answered.expect("the request comes, and the answer goes");
+        let unreachable = response.extensions().get::<Unreachable>();
+        (response.status().as_u16(), unreachable.is_some())
+    }
+
+    #[tokio::test]
+    async fn only_an_origin_without_an_answer_is_unreachable() {
+        let failed = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+        let lengths = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
+        assert_eq!(said_after(b"").await, (502, true));
+        assert_eq!(said_after(b"HTTP/1.1 200 OK\r\nX-").await, (502, true));
+        assert_eq!(said_after(b"nonsense\r\n\r\n").await, (502, false));
+        assert_eq!(said_after(lengths).await, (502, false));
+        assert_eq!(said_after(failed).await, (502, false));
     }
 
     fn empty() -> Empty<Bytes> {

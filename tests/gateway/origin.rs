@@ -93,7 +93,9 @@ impl Origin {
     }
 
     /// A connection that is there already. Ask when the client has its answer: what the gateway does for it is done then.
-    pub(crate) fn accepted(&self) -> Option<Line> {
+    pub(crate) async fn accepted(&self) -> Option<Line> {
+        // The runtime hears of connections between two turns of its tasks.
+        tokio::task::yield_now().await;
         let mut cx = Context::from_waker(Waker::noop());
         match self.listener.poll_accept(&mut cx) {
             Poll::Ready(accepted) => Some(self.line(accepted.expect("a connection").0)),

@@ -28,7 +28,9 @@ async fn a_signal_ends_it_after_the_answers_that_are_running() {
         assert_eq!(client.chunk().await, Chunk::End(vec![]));
         let status = gateway.end().await;
         assert_eq!(status.code(), Some(0), "{signal}: {status}");
-        assert!(gateway.log().contains("stopping"), "{}", gateway.log());
+        let log = gateway.log();
+        assert!(log.contains("stopping"), "{log}");
+        assert!(!log.contains("still running"), "{log}");
     }
 }
 

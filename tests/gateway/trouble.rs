@@ -1,6 +1,8 @@
 //! Origins that fail.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
+
+use tokio::time::timeout;
 
 use crate::{
     origin::{Act, Origin, Script, head, ok},
@@ -101,7 +103,9 @@ async fn an_origin_that_is_silent_is_not_waited_for_forever() {
     client.ask("GET", "/stalls", &[]).await;
     let answer = client.head().await;
     assert_eq!(answer.status, 200);
-    assert_eq!(client.body(&answer).await, None);
+    // Long before this origin loses its patience, too.
+    let broken = timeout(Duration::from_secs(10), client.body(&answer)).await;
+    assert_eq!(broken, Ok(None));
     assert_alive(&gateway).await;
     assert_eq!(origin.count("/silent"), 2);
     assert_eq!(origin.count("/stalls"), 1);
