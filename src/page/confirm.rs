@@ -181,9 +181,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
     {
         withhold(&self.page, &mut self.request);
         let marks = self.marks();
+        // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
+        let is_telling = !self.credentials && !self.want.no_store;
         let fill = self.fill(missed.stamp, marks);
         let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
-        if parts.status == StatusCode::OK {
+        if parts.status == StatusCode::OK && is_telling {
             for stored in &missed.stored {
                 let Some(page) = stored.page() else { continue };
                 let length = stored.record.body.len();

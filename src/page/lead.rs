@@ -232,12 +232,7 @@ impl Settling<'_> {
                 let outcome = Outcome::of(reason).with_status(Some(parts.status));
                 let wish = self.want.wish();
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
-                    Some(mut answer) => {
-                        respond::Inherited::add(
-                            &fill.page,
-                            answer.extensions_mut(),
-                            &stored.record.marks,
-                        );
+                    Some(answer) => {
                         lead.validated(stored);
                         answer
                     }
