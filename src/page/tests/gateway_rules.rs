@@ -212,11 +212,18 @@ async fn must_revalidate_lets_a_gateway_store_answers_to_authorization_and_valid
         !site.ask(both()).await.is_hit(),
         "§3.5 speaks of no cookies"
     );
-    let (origin, site) = world.origin(world.page());
-    origin.says(200, SAYS, "soup");
-    let asked = || get_with("/page", &[("authorization", "Bearer a")]);
-    site.ask(asked()).await;
-    assert!(!site.ask(asked()).await.is_hit());
+    let layers = [
+        (world.page(), false),
+        (world.page().must_revalidate_shares(true), true),
+        (world.cache.gateway().must_revalidate_shares(false), false),
+    ];
+    for (n, (layer, shares)) in layers.into_iter().enumerate() {
+        let (origin, site) = world.origin(layer);
+        origin.says(200, SAYS, "soup");
+        let asked = || get_with(&format!("/{n}"), &[("authorization", "Bearer a")]);
+        site.ask(asked()).await;
+        assert_eq!(site.ask(asked()).await.is_hit(), shares, "{n}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,6 +240,63 @@ async fn a_gateway_passes_cache_control_on_as_it_came() {
                 fields.first().map(|(_, value)| *value)
             );
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_cache_control_as_it_came_is_switched_alone() {
+    let world = World::new();
+    let layers = [
+        (world.page(), Some("no-cache")),
+        (world.page().leave_cache_control(true), None),
+        (
+            world.cache.gateway().leave_cache_control(false),
+            Some("no-cache"),
+        ),
+    ];
+    for (layer, told) in layers {
+        let answer = again(&world, layer, 200, MODIFIED).await;
+        assert!(answer.is_hit());
+        assert_eq!(answer.field("cache-control"), told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_age_that_cannot_be_read_is_ignored_where_that_is_on() {
+    let world = World::new();
+    const ODD: Fields = &[("age", "x"), ("cache-control", "max-age=60")];
+    let (gateway, page) = (world.cache.gateway(), world.page());
+    let lived = [
+        lives(&world, gateway.clone(), 200, ODD).await,
+        lives(&world, gateway.ignore_invalid_age(false), 200, ODD).await,
+        lives(&world, page.clone(), 200, ODD).await,
+        lives(&world, page.ignore_invalid_age(true), 200, ODD).await,
+    ];
+    assert_eq!(lived, [Some(60), None, None, Some(60)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_vary_search_is_honoured_where_that_is_on() {
+    let world = World::new();
+    const SAYS: Fields = &[
+        ("no-vary-search", "params=(\"utm\")"),
+        ("cache-control", "max-age=60"),
+    ];
+    let layers = [
+        (world.cache.gateway(), true),
+        (world.cache.gateway().exact_search(), false),
+        (world.page(), false),
+        (world.page().no_vary_search(["token"]), true),
+        (world.page().no_vary_search(["utm"]), false),
+    ];
+    for (n, (layer, honours)) in layers.into_iter().enumerate() {
+        let (origin, site) = world.origin(layer);
+        origin.says(200, SAYS, "soup");
+        let path = format!("/{n}");
+        site.get(&format!("{path}?a=1&utm=x")).await;
+        let other = site.get(&format!("{path}?a=1&utm=y")).await;
+        assert_eq!(other.is_hit(), honours, "{n}: {other:?}");
+        assert!(!site.get(&format!("{path}?a=2")).await.is_hit(), "{n}");
     }
 }
 
@@ -259,7 +323,6 @@ async fn the_first_targeted_field_decides_where_it_is_named() {
     assert_eq!(lives(&world, on, 200, OWN).await, Some(9));
 }
 
-/// Ends an answer's body, as far as it is said to be a part of it.
 #[tokio::test(start_paused = true)]
 async fn parts_are_stored_where_that_is_on() {
     let world = World::new();

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::background::{Background, LONGEST_ALONE};
 use crate::{hours, seconds};
 
 on_every_store! {
@@ -21,6 +22,8 @@ on_every_store! {
     a_body_beyond_the_limit_is_no_refresh
     a_leader_that_leaves_a_validation_half_way_disturbs_nobody
     a_refresh_stores_the_whole_though_a_part_was_asked_for
+    a_refresh_that_shows_who_asked_is_not_stored_for_others
+    a_refresh_that_hangs_is_given_up_and_tried_again
 }
 
 /// A page that lives a minute, may answer for ten more while it is refreshed, and stays an hour.
@@ -292,4 +295,67 @@ async fn a_refresh_stores_the_whole_though_a_part_was_asked_for(world: World) {
     );
     let hit = site.get("/p").await;
     assert!(hit.is(200, "bread") && hit.is_hit(), "{hit:?}");
+}
+
+/// What the key of a layer was computed from cannot be told, so the request stays whole.
+async fn a_refresh_that_shows_who_asked_is_not_stored_for_others(world: World) {
+    let computed = layer(&world).vary_on("tenant", |head| {
+        let tenant = head.headers.get("x-t")?.to_str().ok()?;
+        Some(tenant.to_owned().into())
+    });
+    let (origin, site) = world.origin(computed);
+    origin.answers(|request| {
+        let who = request.headers().get("cookie");
+        page(
+            &[],
+            who.map_or("nobody", |who| who.to_str().unwrap()).to_owned(),
+        )
+    });
+    let ask = async |fields: Fields| site.ask(get_with("/p", fields)).await;
+    ask(&[("x-t", "1")]).await;
+    world.advance(seconds(61));
+    let stale = ask(&[("x-t", "1"), ("cookie", "alice")]).await;
+    assert!(stale.is(200, "nobody"), "{stale:?}");
+    for _ in 0..2 {
+        let next = ask(&[("x-t", "1")]).await;
+        assert!(next.is(200, "nobody"), "{next:?}");
+    }
+}
+
+async fn a_refresh_that_hangs_is_given_up_and_tried_again(world: World) {
+    let (origin, site) = stale(&world, layer(&world), &[]).await;
+    let _never = origin.hold();
+    assert!(read(site.open(get("/p")).await).await.is(200, "soup"));
+    site.runs.reach(2).await;
+    tokio::time::sleep(LONGEST_ALONE + seconds(1)).await;
+    world.assert_at_rest().await;
+    world.advance(seconds(10));
+    origin.hold().open();
+    assert!(site.get("/p").await.is(200, "soup"));
+    assert!(site.get("/p").await.is(200, "bread"));
+    assert_eq!(site.runs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_in_the_background_a_stale_page_answers_all_the_same() {
+    let builder = Cache::builder(MemoryStore::new(MIB)).background(Background::new(1));
+    let world = World::built(builder);
+    let (origin, site) = world.origin(layer(&world));
+    for target in ["/a", "/b"] {
+        site.get(target).await;
+    }
+    world.advance(seconds(61));
+    let gate = origin.hold();
+    for target in ["/a", "/b", "/b"] {
+        let answer = read(site.open(get(target)).await).await;
+        assert!(answer.is_hit(), "{answer:?}");
+    }
+    site.runs.reach(3).await;
+    settle().await;
+    assert_eq!(site.runs(), 3, "one at a time");
+    gate.open();
+    world.cache.background().idle().await;
+    site.get("/b").await;
+    assert_eq!(site.get("/b").await.said(), "hit; ttl=60");
+    world.assert_at_rest().await;
 }

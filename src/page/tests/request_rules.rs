@@ -221,3 +221,41 @@ async fn a_request_that_forces_work_is_collapsed_like_any_other(world: World) {
     }
     assert_eq!(site.runs(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_reason_to_forward_has_its_word_and_no_forwarded_request_is_a_hit() {
+    let world = World::new();
+    let (origin, site) = world.origin(world.cache.gateway());
+    const VARIES: Fields = &[("vary", "x-l"), ("cache-control", "max-age=10")];
+    origin.says(200, VARIES, "soup");
+    let said = async |request| {
+        let answer = site.ask(request).await;
+        let said = answer.said().to_owned();
+        let first = said.split(';').next().unwrap().to_owned();
+        assert_eq!(first == "hit", !said.contains("fwd"), "{said}");
+        first
+    };
+    assert_eq!(said(get("/p")).await, "fwd=uri-miss");
+    assert_eq!(said(get("/p")).await, "hit");
+    let other = get_with("/p", &[("x-l", "de")]);
+    assert_eq!(said(other).await, "fwd=vary-miss");
+    let reload = get_with("/p", &[("cache-control", "no-cache")]);
+    assert_eq!(said(reload).await, "fwd=request");
+    let for_the_origin = get_with("/p", &[("if-match", "*")]);
+    assert_eq!(said(for_the_origin).await, "fwd=bypass");
+    let unsafe_method = request(Method::DELETE, "/q", &[]);
+    assert_eq!(said(unsafe_method).await, "fwd=method");
+    world.advance(seconds(10));
+    assert_eq!(said(get("/p")).await, "fwd=stale");
+
+    const PART: Fields = &[
+        ("etag", "\"a\""),
+        ("content-range", "bytes 0-3/8"),
+        ("cache-control", "max-age=10"),
+    ];
+    origin.says(206, PART, "0123");
+    let range = |range| get_with("/part", &[("range", range)]);
+    said(range("bytes=0-3")).await;
+    assert_eq!(said(range("bytes=1-2")).await, "hit");
+    assert_eq!(said(range("bytes=6-7")).await, "fwd=partial");
+}
