@@ -1,5 +1,7 @@
 //! What a 304 changes of what is stored (RFC 9111 §3.2, §4.3.4).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::{hours, seconds};
 
@@ -16,9 +18,12 @@ on_every_store! {
     what_a_304_forbids_is_gone
     trailers_outlive_a_304
     a_purge_by_a_tag_of_before_or_after_strikes_a_confirmed_page
-    a_cookie_in_a_304_is_not_stored_and_no_followers
+    a_cookie_in_a_304_is_not_stored
+    followers_get_no_cookie_of_a_304
+    followers_get_nothing_of_a_304_that_may_not_be_stored
     followers_of_a_304_that_adds_vary_get_their_own
-    what_a_304_to_credentials_says_is_nobody_elses
+    what_a_304_to_credentials_says_is_not_stored
+    what_a_304_to_credentials_says_reaches_no_followers
 }
 
 /// A page that lives a minute and stays an hour, stored and stale.
@@ -171,27 +176,20 @@ async fn the_lifetime_of_a_304_counts(world: World) {
 }
 
 async fn what_a_304_forbids_is_gone(world: World) {
-    for says in ["no-store", "private", "private, max-age=60"] {
+    for says in FORBIDDING {
         let (origin, site) = stale(&world, &[]).await;
         origin
             .answers(move |_| with_status(304, &[("etag", "\"a\""), ("cache-control", says)], ""));
-        let gate = origin.hold();
-        let leader = site.start(get("/p"));
-        site.runs.reach(2).await;
-        let follower = site.start(get("/p"));
-        settle().await;
-        gate.open();
-        assert!(leader.await.unwrap().is(200, "soup"), "{says}");
-        // It runs for itself; what comes of that is its own.
+        assert!(site.get("/p").await.is(200, "soup"), "{says}");
         origin.says(200, &[("cache-control", "no-store")], "own");
-        let _ = follower.await.unwrap();
-        assert!(site.runs() >= 3, "{says}: a follower took it");
         let next = site.get("/p").await;
         assert!(next.is(200, "own"), "{says}: {next:?}");
         assert_eq!(origin.asked("if-none-match"), None, "{says}");
         world.purge_page("/p").await;
     }
 }
+
+const FORBIDDING: [&str; 3] = ["no-store", "private", "private, max-age=60"];
 
 async fn trailers_outlive_a_304(world: World) {
     let (origin, site) = world.origin(world.cache.page(minutes(1)));
@@ -253,20 +251,48 @@ async fn led_and_followed(
     (leader, follower)
 }
 
-async fn a_cookie_in_a_304_is_not_stored_and_no_followers(world: World) {
-    let (origin, site) = stale(&world, &[]).await;
-    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+/// Answers of 304 that tell by `x-run` whose they are.
+fn confirms_each(origin: &origin::Origin, field: &'static (&'static str, &'static str)) {
+    let runs = AtomicUsize::new(0);
     origin.answers(move |_| {
-        let n = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let cookie = format!("session={n}");
-        with_status(304, &[("etag", "\"a\""), ("set-cookie", &cookie)], "")
+        let run = runs.fetch_add(1, Ordering::SeqCst).to_string();
+        let own = [*field, ("etag", "\"a\""), ("x-run", &*run)];
+        with_status(304, &own, "")
     });
-    let (leader, follower) = led_and_followed(&origin, &site, &[], &[]).await;
-    assert!(leader.is(200, "soup") && follower.is(200, "soup"));
-    assert_ne!(follower.field("set-cookie"), Some("session=0"));
+}
+
+async fn a_cookie_in_a_304_is_not_stored(world: World) {
+    let (origin, site) = stale(&world, &[]).await;
+    origin.confirms(&[("etag", "\"a\""), ("set-cookie", "session=alice")]);
+    assert!(site.get("/p").await.is(200, "soup"));
     origin.confirms(&[("etag", "\"a\"")]);
     for _ in 0..2 {
         assert_eq!(site.get("/p").await.field("set-cookie"), None);
+    }
+}
+
+async fn followers_get_no_cookie_of_a_304(world: World) {
+    let (origin, site) = stale(&world, &[]).await;
+    confirms_each(&origin, &("set-cookie", "a=b"));
+    let (leader, follower) = led_and_followed(&origin, &site, &[], &[]).await;
+    assert!(leader.is(200, "soup") && follower.is(200, "soup"));
+    let is_own = follower.field("x-run") != leader.field("x-run");
+    assert!(is_own || follower.field("set-cookie").is_none());
+}
+
+async fn followers_get_nothing_of_a_304_that_may_not_be_stored(world: World) {
+    for says in [
+        &("cache-control", "no-store"),
+        &("cache-control", "private"),
+        &("cache-control", "private, max-age=60"),
+    ] {
+        let (origin, site) = stale(&world, &[]).await;
+        confirms_each(&origin, says);
+        let (leader, follower) = led_and_followed(&origin, &site, &[], &[]).await;
+        assert!(leader.is(200, "soup"), "{leader:?}");
+        let run = follower.field("x-run");
+        assert_ne!(run, leader.field("x-run"), "{says:?}: {follower:?}");
+        world.purge_page("/p").await;
     }
 }
 
@@ -282,15 +308,29 @@ async fn followers_of_a_304_that_adds_vary_get_their_own(world: World) {
     assert!(follower.is(200, "soup in English"), "{follower:?}");
 }
 
-async fn what_a_304_to_credentials_says_is_nobody_elses(world: World) {
-    let (origin, site) = stale(&world, &[]).await;
+fn greets(origin: &origin::Origin) {
     origin.answers(|request| match request.headers().contains_key("cookie") {
         true => with_status(304, &[("etag", "\"a\""), ("x-user", "alice")], ""),
         false => with_status(304, &[("etag", "\"a\"")], ""),
     });
-    let alice: Fields = &[("cookie", "alice")];
-    let (leader, follower) = led_and_followed(&origin, &site, alice, &[]).await;
+}
+
+const ALICE: Fields = &[("cookie", "alice")];
+
+async fn what_a_304_to_credentials_says_is_not_stored(world: World) {
+    let (origin, site) = stale(&world, &[]).await;
+    greets(&origin);
+    assert!(site.ask(get_with("/p", ALICE)).await.is(200, "soup"));
+    for _ in 0..2 {
+        assert_eq!(site.get("/p").await.field("x-user"), None);
+    }
+}
+
+async fn what_a_304_to_credentials_says_reaches_no_followers(world: World) {
+    let (origin, site) = stale(&world, &[]).await;
+    greets(&origin);
+    let (leader, follower) = led_and_followed(&origin, &site, ALICE, &[]).await;
     assert!(leader.is(200, "soup"), "{leader:?}");
+    assert!(follower.is(200, "soup"), "{follower:?}");
     assert_eq!(follower.field("x-user"), None, "{follower:?}");
-    assert_eq!(site.get("/p").await.field("x-user"), None);
 }

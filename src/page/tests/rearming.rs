@@ -102,6 +102,8 @@ on_every_store! {
     followers_of_a_validation_get_nothing_that_was_purged_while_they_waited
     a_refresh_that_is_cancelled_brings_nothing_back
     a_slow_validation_replaces_no_newer_page
+    a_slow_304_replaces_no_newer_page_though_nothing_was_purged
+    a_slow_answer_replaces_no_newer_page_though_nothing_was_purged
     a_slow_refresh_replaces_no_newer_page
     a_304_that_comes_after_a_purge_offers_its_tag_to_nobody
 }
@@ -163,6 +165,33 @@ async fn a_slow_validation_replaces_no_newer_page(world: World) {
         assert!(hit.is(200, "new") && hit.is_hit(), "{status}: {hit:?}");
         let _ = world.cache.clear().await.unwrap();
     }
+}
+
+async fn a_slow_304_replaces_no_newer_page_though_nothing_was_purged(world: World) {
+    slow_and_newer(&world, 304).await;
+}
+
+async fn a_slow_answer_replaces_no_newer_page_though_nothing_was_purged(world: World) {
+    slow_and_newer(&world, 200).await;
+}
+
+async fn slow_and_newer(world: &World, status: u16) {
+    let (origin, site) = stale(world, Under::Validation).await;
+    says(&origin, status, "old too");
+    let slow = origin.hold();
+    let first = site.start(get("/p?q"));
+    site.runs.reach(2).await;
+    world.advance(seconds(1));
+    // A follower that has waited too long asks for itself.
+    says(&origin, 200, "new");
+    origin.hold().open();
+    assert!(site.get("/p?q").await.is(200, "new"));
+    assert_eq!(site.runs(), 3);
+    slow.open();
+    first.await.unwrap();
+    world.cache.background().idle().await;
+    let hit = site.get("/p?q").await;
+    assert!(hit.is(200, "new") && hit.is_hit(), "{hit:?}");
 }
 
 async fn a_slow_refresh_replaces_no_newer_page(world: World) {
