@@ -11,6 +11,7 @@ mod followers;
 mod found;
 mod histories;
 mod joins;
+mod oracle;
 mod passing;
 mod peers;
 mod people;

@@ -1,0 +1,1 @@
+//! Disagreements that the scripts have found, each as small as it gets.
