@@ -48,7 +48,8 @@ pub(super) enum Said {
 pub(super) enum Room {
     /// What can hardly be used any more is dropped.
     DropOld,
-    /// What is stale on arrival and cannot be validated, or has a status of doubtful understanding, is stored.
+    /// What is stale on arrival and cannot be validated (but may have a window in which it is used stale), or has a status of doubtful
+    /// understanding, is stored.
     StoreDoubtful,
     /// The full answer to a request with a range is stored.
     StoreOnRange,
@@ -60,6 +61,12 @@ pub(super) enum Room {
     Judge204,
     /// `max-age` and `min-fresh` of a request do not make an immutable response be validated (RFC 8246 §2.1).
     Immutable,
+    /// A request that stores nothing, a HEAD, or a range of what cannot be validated, is forwarded as if nothing usable were stored.
+    PassBy,
+    /// A 304 to a HEAD with the client's own condition updates what is stored.
+    UpdateOnPassing,
+    /// `max-age=0` asks for validation, though a response of no age at all is not older.
+    MaxAgeZero,
     /// The response lets more staleness pass than the request's `max-stale`.
     StaleBeyondWish,
     /// What is stale answers an error though the request asks for better.
@@ -71,6 +78,14 @@ pub(super) enum Room {
     DropOnUpdate,
     /// A 304 that is about something else drops what is stored.
     DropOnOther,
+    /// TODO found.rs: a HEAD that says `no-store` updates what is stored.
+    KnownNoStore,
+    /// TODO found.rs: an error in answer to a range replaces what is good.
+    KnownRange,
+    /// TODO found.rs: an answer to HEAD that makes what is stored unfit to be stored leaves it as it was.
+    KnownHead,
+    /// TODO found.rs: a 304 to the client's date or star is taken for one about nothing.
+    KnownCondition,
     /// An answer to HEAD drops what it might have updated, or what it says nothing about.
     DropOnHead,
 }
@@ -101,11 +116,13 @@ impl PartialEq for Model {
 
 type Expected = Result<Outcome, String>;
 
-/// The first argument of this directive.
+/// The argument of this directive, in milliseconds. A window of no length is none.
 macro_rules! number {
     ($says:expr, $name:ident) => {
         $says.iter().find_map(|say| match say {
-            Say::$name(seconds) => Some(seconds * 1_000),
+            Say::$name(seconds) if *seconds > 0 || !stringify!($name).starts_with(['W', 'I']) => {
+                Some(seconds * 1_000)
+            }
             _ => None,
         })
     };
@@ -127,8 +144,9 @@ impl Entry {
 
     /// RFC 9111 §4.2.3, with no response delay.
     fn age(&self, now: i64) -> i64 {
-        let date = self.reply.date.map_or(self.born, |date| date * 1_000);
-        let apparent = (self.born - date).max(0);
+        // Dates have no more than seconds, so what is compared with them has none either.
+        let second = self.born.div_euclid(1_000);
+        let apparent = self.reply.date.map_or(0, |date| second - date).max(0) * 1_000;
         let told = self.reply.age.unwrap_or(0) * 1_000;
         apparent.max(told) + now - self.born
     }
@@ -148,7 +166,11 @@ impl Entry {
         }
         let guessed = is_guessed(self.reply.status) || self.says(Say::Public);
         match self.reply.modified {
-            Some(modified) if guessed => ((date - modified * 1_000) / 10).clamp(0, 24 * HOUR),
+            // In whole seconds, as any lifetime.
+            Some(modified) if guessed => {
+                let guess = (date / 1_000 - modified) / 10 * 1_000;
+                guess.clamp(0, 24 * HOUR)
+            }
             _ => 0,
         }
     }
@@ -177,7 +199,8 @@ impl Entry {
             number!(self.reply.says, IfError),
         ];
         let forbidden = self.must_revalidate() || self.says(Say::NoCache);
-        let windowed = !forbidden && windows.iter().flatten().any(|window| stale <= *window);
+        // At its very end, what is kept for a window may be gone.
+        let windowed = !forbidden && windows.iter().flatten().any(|window| stale < *window);
         let useless = !self.is_validatable()
             && (self.says(Say::NoCache)
                 || stale >= 0 && (forbidden || self.has_s_maxage()) && !windowed);
@@ -240,14 +263,18 @@ fn storing(entry: &Entry, authorization: bool, now: i64) -> Storing {
     if says_so(Say::Private) || entry.reply.unreachable {
         return Storing::No;
     }
-    let shared = says_so(Say::Public) || says_so(Say::MustRevalidate) || entry.has_s_maxage();
-    if authorization && !shared {
+    let surely = says_so(Say::Public) || says_so(Say::MustRevalidate);
+    if authorization && !surely && !entry.has_s_maxage() {
         return Storing::No;
     }
+    // A lifetime of zero hardly asks for sharing.
+    doubtful |= authorization && !surely && number!(says, SMaxage) == Some(0);
     let explicit =
         number!(says, MaxAge).is_some() || entry.has_s_maxage() || entry.reply.expires.is_some();
     let permitted = explicit || says_so(Say::Public) || is_guessed(entry.reply.status);
-    if !permitted || !explicit && !entry.is_validatable() {
+    let windowed =
+        number!(says, WhileRevalidate).is_some() || number!(says, IfError).is_some();
+    if !permitted || !explicit && !entry.is_validatable() && !windowed {
         return Storing::No;
     }
     let stale = entry.age(now) >= entry.lifetime() || says_so(Say::NoCache);
@@ -326,11 +353,12 @@ impl Model {
         if vary {
             reasons.push("vary-miss");
         }
+        // It need not be known what has been stored: either will do then.
         if !vary || others.any(|entry| entry.may_be_gone(self.now)) {
-            reasons.push("uri-miss");
+            reasons.extend(["uri-miss", "vary-miss"]);
         }
         if ask.range.is_some() || ask.method == Method::HEAD || ask.wish.no_store {
-            reasons.push("bypass");
+            reasons.extend(["bypass", "uri-miss"]);
         }
         self.forward(ask, None, reasons)
     }
@@ -342,6 +370,7 @@ impl Model {
         let fresh = ttl > 0;
         let held = entry.says(Say::NoCache) || wish.no_cache;
         let young = wish.max_age.is_none_or(|most| age <= most * 1_000);
+        let young = young && !(wish.max_age == Some(0) && self.may(Room::MaxAgeZero));
         let lasting = wish.min_fresh.is_none_or(|least| ttl >= least * 1_000);
         if fresh && !held {
             let immutable = entry.says(Say::Immutable);
@@ -363,13 +392,43 @@ impl Model {
             return Ok(unanswered(504));
         }
         let mut reasons = Vec::new();
+        if ask.method == Method::HEAD {
+            reasons.extend(["uri-miss", "bypass"]);
+        }
         if !fresh || entry.says(Say::NoCache) {
             reasons.push("stale");
         }
         if fresh || held || !young || !lasting {
             reasons.push("request");
         }
+        let apart = ask.method == Method::HEAD || ask.range.is_some() && !entry.is_validatable();
+        if (ask.wish.no_store || apart) && self.may(Room::PassBy) {
+            reasons.push("bypass");
+            return self.pass_by(ask, entry, reasons);
+        }
         self.forward(ask, Some(entry), reasons)
+    }
+
+    fn pass_by(&mut self, ask: &Ask, entry: &Entry, reasons: Vec<&'static str>) -> Expected {
+        let Run { seen, reply } = self.run()?;
+        self.check_conditions(ask, None, &seen)?;
+        if ask.method == Method::GET {
+            let answered = Entry::of(ask, reply.clone(), self.now);
+            let stored = !ask.wish.no_store && self.may(Room::StoreOnRange);
+            if stored && is_error(reply.status) && self.may(Room::KnownRange) {
+                self.replace(None, answered, ask.authorization, false);
+                return Ok(relayed(&reply, reasons));
+            }
+            self.replace(Some(entry), answered, ask.authorization, !stored);
+            return Ok(relayed(&reply, reasons));
+        }
+        if reply.status == 304 && entry.is_meant_by(&reply) && self.may(Room::UpdateOnPassing) {
+            let place = self.place(entry);
+            self.update(place, &reply, ask.authorization, ask.wish.no_store);
+        } else if !is_error(reply.status) && reply.status != 304 {
+            self.learn_from_head(ask, entry, &reply);
+        }
+        Ok(relayed_head(&reply, reasons))
     }
 
     /// RFC 5861 §3.
@@ -388,10 +447,12 @@ impl Model {
     /// In the background: for nobody in particular (RFC 9111 §4.3.1), and what fails leaves all as it was.
     fn refresh(&mut self, ask: &Ask, entry: &Entry) -> Result<(), String> {
         let wish = &ask.wish;
+        // Who accepts what is stale, and for whom nothing is stored, need not set off work.
         if self.runs.is_empty()
             && (wish.only_if_cached
                 || wish.no_store
-                || accepts_stale(wish, entry, entry.age(self.now) - entry.lifetime()))
+                || wish.max_stale.is_some()
+                || ask.method == Method::HEAD)
         {
             return Ok(());
         }
@@ -456,7 +517,7 @@ impl Model {
         let unstored = ask.wish.no_store || seen.range && !self.may(Room::StoreOnRange);
         self.replace(entry, answered.clone(), ask.authorization, unstored);
         let judged = ask.tags.is_some() || ask.since.is_some() || ask.range.is_some();
-        if reply.status == 200 && judged && self.may(Room::JudgeAnswer) {
+        if matches!(reply.status, 200 | 204) && judged && self.may(Room::JudgeAnswer) {
             return Ok(self.reuse(ask, &answered, Aged::Anyhow, Said::Forwarded(reasons)));
         }
         Ok(relayed(&reply, reasons))
@@ -475,7 +536,9 @@ impl Model {
         {
             return Err("the client's request to be forwarded".to_owned());
         }
-        if seen.range && (entry.is_some() || ask.range.is_none()) && ask.method == Method::GET {
+        // What is validated is whole.
+        let validates = entry.is_some_and(Entry::is_validatable);
+        if seen.range && (validates || ask.range.is_none()) && ask.method == Method::GET {
             return Err("no range to be asked of the origin".to_owned());
         }
         let stored = self.entries.iter().filter(|other| other.url == ask.url);
@@ -489,8 +552,13 @@ impl Model {
                 return Err(format!("nobody to ask about {tag}"));
             }
         }
+        // Nobody has to ask for HEAD on conditions.
+        let entry = entry.filter(|_| ask.method == Method::GET);
         let own_tag = entry.and_then(|entry| entry.reply.tag.as_deref());
+        let garbled = |tags: &String| tags.contains('*') && tags != "*";
         if let Some(tag) = own_tag
+            // TODO found.rs: what is no list is passed on in a union.
+            && !ask.tags.as_ref().is_some_and(garbled)
             && !seen.tags.as_deref().is_some_and(|tags| lists(tags, Some(tag)))
         {
             return Err(format!("a condition with {tag}"));
@@ -528,7 +596,8 @@ impl Model {
             (None, Some(since)) => reply.modified.is_some_and(|modified| modified <= since),
             (None, None) => false,
         };
-        if asked {
+        let untold = ask.tags.as_deref().is_none_or(|tags| tags == "*") && entry.is_some();
+        if asked && !(untold && self.may(Room::KnownCondition)) {
             if let Some(entry) = entry
                 && self.may(Room::DropOnOther)
             {
@@ -559,15 +628,17 @@ impl Model {
         let held = entry.says(Say::NoCache) || stale >= 0 && entry.must_revalidate();
         let strict = held || stale >= 0 && entry.has_s_maxage();
         let allowed = covers(number!(entry.reply.says, IfError)) && !held
-            || covers(wish.if_error.map(|most| most * 1_000)) && !strict
+            || covers(wish.if_error.filter(|most| *most > 0).map(|most| most * 1_000)) && !strict
             || reply.unreachable && !strict
-            || stale < 0 && !held && wish.if_error.is_some();
+            || stale < 0 && !held && wish.if_error.is_some_and(|most| most > 0);
         let demanding = wish.no_cache
             || wish.max_age.is_some()
             || wish.min_fresh.is_some()
             || wish.max_stale.flatten().is_some_and(|most| stale > most * 1_000);
         if allowed && (!demanding || !self.may(Room::ErrorDespiteWish)) {
             let age = Aged::Exactly(age / 1_000);
+            // TODO found.rs: a reason of its own, also where what is stored is fresh.
+            let reasons = vec!["stale", "request"];
             return self.reuse(ask, entry, age, Said::Forwarded(reasons));
         }
         // RFC 9111 §5.2.2.2: an error, and preferably 504, where what is stored must be validated and nobody is there to ask.
@@ -598,7 +669,11 @@ impl Model {
         } else if self.may(Room::DropOnHead) {
             self.entries.remove(place);
         } else {
-            self.update(place, reply, ask.authorization, ask.wish.no_store);
+            let updated = entry.updated(reply, self.now);
+            let unfit = storing(&updated, false, self.now) == Storing::No;
+            if !unfit || !self.may(Room::KnownHead) {
+                self.update(place, reply, ask.authorization, ask.wish.no_store);
+            }
         }
     }
 
@@ -610,8 +685,9 @@ impl Model {
     fn update(&mut self, place: usize, by: &Reply, authorization: bool, no_store: bool) {
         let updated = self.entries[place].updated(by, self.now);
         // The 304 itself answers this request, and must be one that may be stored.
-        let personal = authorization && storing(&updated, true, self.now) == Storing::No;
-        if (no_store || personal) && self.may(Room::LeaveOnUpdate) {
+        let personal = authorization && storing(&updated, true, self.now) != Storing::Yes;
+        let doubtful = storing(&updated, false, self.now) == Storing::Doubtful;
+        if (no_store || personal || doubtful) && self.may(Room::LeaveOnUpdate) {
             return;
         }
         let dropped = match storing(&updated, false, self.now) {
@@ -621,7 +697,7 @@ impl Model {
         };
         if dropped {
             self.entries.remove(place);
-        } else if no_store {
+        } else if no_store && !self.may(Room::KnownNoStore) {
             // Nothing of the answer is stored (RFC 9111 §5.2.1.5).
         } else {
             self.entries[place] = updated;

@@ -163,14 +163,23 @@ impl Origin {
         let second = now.div_euclid(1_000);
         let shown = self.status == 200 && !self.unreachable;
         let lang = seen.lang.as_deref();
+        // Nobody was there to say anything.
+        let silent = Self {
+            says: Vec::new(),
+            expires: None,
+            date: None,
+            age: None,
+            ..self.clone()
+        };
+        let says = if self.unreachable { &silent } else { self };
         let name = version.name(kind, lang);
         let mut reply = Reply {
             status: if self.unreachable { 503 } else { self.status },
             unreachable: self.unreachable,
-            says: self.says.clone(),
-            expires: self.expires.map(|after| second + after),
-            date: self.date.map(|ago| second - ago),
-            age: self.age,
+            says: says.says.clone(),
+            expires: says.expires.map(|after| second + after),
+            date: says.date.map(|ago| second - ago),
+            age: says.age,
             tag: version.tag(kind, lang).filter(|_| shown),
             modified: Some(version.modified()).filter(|_| shown && kind.modified),
             vary: kind.vary,
