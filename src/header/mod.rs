@@ -4,7 +4,9 @@
 //! HeaderMap ─► lines ─► list members ─► directives ─┬─► ResponseDirectives, RequestDirectives   Cache-Control
 //!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
 //!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
-//!                  │               └────────────────┼─► ContentLength, Ranges                   Content-Length, Range
+//!                  │               ├────────────────┼─► ContentLength, Ranges                   Content-Length, Range
+//!                  │               └─► weights ─────┼─► AcceptLanguage, coding::accepts         Accept-Language, -Encoding
+//!                  ├─► dictionary ──────────────────┼─► ResponseDirectives, NoVarySearch        targeted fields, No-Vary-Search
 //!                  ├────────────────────────────────┼─► EntityTag, TagList                      ETag and the lists of tags
 //!                  └────────────────────────────────┴─► Expires, Age, date, ContentRange        single values
 //! ```
@@ -15,22 +17,28 @@
 //! Everything is pure: no I/O and no clock, so a rule that depends on the time takes `now`. Everything is total: any
 //! bytes give a value, in time linear in their number. And *absent* is never the same as *unreadable*: a field that
 //! cannot be read gets a variant of its own (`Invalid`, `Any`, `malformed`), because RFC 9111 wants it taken for the
-//! strictest thing it could have said and not for nothing.
+//! strictest thing it could have said and not for nothing. Only a dictionary that cannot be read is an absent one, as the
+//! documents that define these fields want it.
 
 pub(crate) mod age;
 pub(crate) mod cache_control;
 pub(crate) mod cache_status;
+pub(crate) mod coding;
 pub(crate) mod connection;
 pub(crate) mod content_range;
 pub(crate) mod date;
 pub(crate) mod directives;
 pub(crate) mod etag;
 pub(crate) mod expires;
+pub(crate) mod language;
 pub(crate) mod length;
 pub(crate) mod list;
+pub(crate) mod no_vary_search;
+mod quality;
 pub(crate) mod range;
 pub(crate) mod reference;
 pub(crate) mod seconds;
+mod structured;
 pub(crate) mod vary;
 
 #[cfg(test)]

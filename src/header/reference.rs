@@ -103,9 +103,9 @@ mod tests {
     use super::*;
     use crate::header::arbitrary;
 
-    fn resolved(
-        reference: &str,
-    ) -> Option<(Option<String>, Option<String>, String, Option<String>)> {
+    type Resolved = (Option<String>, Option<String>, String, Option<String>);
+
+    fn resolved(reference: &str) -> Option<Resolved> {
         let base: Uri = "/b/c/d?q=1".parse().unwrap();
         let value = HeaderValue::from_str(reference).unwrap();
         Reference::resolve(&base, &value)

@@ -10,9 +10,11 @@ use http::{HeaderMap, HeaderName};
 
 use super::flight::Lead;
 use super::layer::Page;
+use super::search::{Known, SearchKey};
 use super::stored::StoredPage;
 use super::variants::Variants;
 use crate::background::Background;
+use crate::header::no_vary_search::NoVarySearch;
 use crate::monitor::NotStored;
 use crate::store::{
     Done, Head, If, Key, Kind, Mark, Op, Record, RecordId, Stamp, StoreError, Times, When,
@@ -29,12 +31,16 @@ pub(super) struct Commit {
     /// The key under the fields that select it, for where other variants stand.
     pub(super) variant: Vec<u8>,
     pub(super) vary: Vec<HeaderName>,
+    /// The fields of the request that it was selected by, among others.
+    pub(super) selecting: HeaderMap,
     /// Its `Date`, in seconds since the epoch.
     pub(super) date: u64,
     pub(super) head: StoredPage,
     pub(super) stamp: Stamp,
     pub(super) times: Times,
     pub(super) marks: Arc<[Mark]>,
+    /// What is to be known of it, to find it for other targets.
+    pub(super) search: Option<(SearchKey, NoVarySearch)>,
     /// What it updates: it is filed only if that still stands, since it says nothing of what came after (DESIGN §5).
     pub(super) over: Option<RecordId>,
 }
@@ -128,13 +134,29 @@ impl Commit {
     pub(super) async fn file_record(&self, record: &Arc<Record>) -> Result<(), NotStored> {
         for _ in 0..TRIES {
             match self.file(record).await {
-                Ok(Some(())) => return Ok(()),
+                Ok(Some(())) => {
+                    self.make_known().await;
+                    return Ok(());
+                }
                 // Another has changed what stands under the key: look again.
                 Ok(None) => {}
                 Err(why) => return Err(why),
             }
         }
         Err(NotStored::Variants)
+    }
+
+    async fn make_known(&self) {
+        if let Some((search, rule)) = &self.search {
+            let known = Known {
+                rule: rule.clone(),
+                date: self.date,
+                stamp: self.stamp,
+                marks: self.marks.clone(),
+                keep_until: self.times.keep_until,
+            };
+            search.know(&self.page.cache.shared, known).await;
+        }
     }
 
     /// One try; `None` when what stands under the key has changed meanwhile.
@@ -169,7 +191,9 @@ impl Commit {
         let standing_variant = index.keeps(&self.variant);
         let keep = self.times.keep_until;
         let most = self.page.policy.max_variants;
-        let (next, dropped) = index.with(&self.vary, &self.variant, self.date, keep, now, most);
+        let (mut next, dropped) = index.with(&self.vary, &self.variant, self.date, keep, now, most);
+        let answer = self.head.headers();
+        next.note(&self.base, &self.variant, &self.selecting, answer);
         let over = match (self.over, standing_variant) {
             (Some(over), true) => When::Same(over),
             _ => When::Fenced,

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use pin_project_lite::pin_project;
 
 use super::body::BoxError;
 use super::record::AnyBody;
@@ -80,16 +81,46 @@ pub(super) struct ReadContent {
 #[error("the content of the request failed")]
 struct Failed;
 
+pin_project! {
+    /// A body of any type as one of bytes.
+    struct Plain<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B: Body> Body for Plain<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = self.project().body.poll_frame(cx);
+        frame.map(|frame| {
+            frame.map(|frame| match frame {
+                Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),
+                Err(_) => Err(Failed.into()),
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Reads the content of a request, at most `limit` bytes and one frame of it.
 pub(super) async fn read<B>(body: B, limit: usize) -> ReadContent
 where
     B: Body + Send + 'static,
 {
-    let bytes = |mut data: B::Data| data.copy_to_bytes(data.remaining());
-    let mut rest: AnyBody = Box::pin(
-        body.map_frame(move |frame| frame.map_data(bytes))
-            .map_err(|_| Failed.into()),
-    );
+    let mut rest: AnyBody = Box::pin(Plain { body });
     let mut read = VecDeque::new();
     let mut whole = Vec::new();
     loop {

@@ -16,14 +16,16 @@ use super::freshness::{Exchange, is_fresh};
 use super::layer::Page;
 use super::record::{AnyBody, Bounds, Recording, Role};
 use super::respond::{self, Inherited};
+use super::search::SearchKey;
 use super::share::SharedPage;
 use super::storable::{Asked, Plan, storable};
 use super::stored::StoredPage;
 use super::variants::variant_key;
 use crate::cache::CacheTags;
 use crate::clock::Now;
+use crate::header::no_vary_search::NoVarySearch;
 use crate::identity::Traced;
-use crate::monitor::NotStored;
+use crate::monitor::{NotStored, Reason};
 use crate::store::{Mark, Stamp};
 
 /// The most tags that a handler can give its page: each is looked at after every purge.
@@ -43,12 +45,17 @@ pub(super) struct Fill {
     pub(super) asked: Now,
     pub(super) route: Option<String>,
     pub(super) plain_path: bool,
+    pub(super) search: Option<SearchKey>,
 }
 
 /// A response that will be stored.
 pub(super) struct Judged {
     pub(super) plan: Plan,
     pub(super) exchange: Exchange,
+    /// The page's key, or that of its equivalents.
+    pub(super) base: Box<[u8]>,
+    /// The rule by which it has equivalents.
+    pub(super) rule: Option<NoVarySearch>,
     /// The key under the fields that select it.
     pub(super) variant: Vec<u8>,
 }
@@ -81,6 +88,12 @@ impl Fill {
         if inherited.is_some_and(|inherited| inherited.separated) {
             return Err(NotStored::KeyParts);
         }
+        let within = extensions.get::<Reason>();
+        if within
+            .is_some_and(|reason| matches!(reason, Reason::StaleHit(_) | Reason::StaleOnError(_)))
+        {
+            return Err(NotStored::Stale);
+        }
         let tags = extensions.get::<CacheTags>();
         if tags.is_some_and(|tags| tags.iter().count() > MOST_TAGS) {
             return Err(NotStored::Tags);
@@ -102,11 +115,21 @@ impl Fill {
             &exchange,
         )?;
         // Selecting values that are too long to be looked up again are not stored under either.
+        let filed = self
+            .search
+            .as_ref()
+            .and_then(|search| search.file_under(headers));
+        let (base, rule) = match filed {
+            Some((base, rule)) => (base.into(), Some(rule)),
+            None => (self.base.clone(), None),
+        };
         let variant =
-            variant_key(&self.base, &plan.vary, &self.selecting).ok_or(NotStored::VaryBounds)?;
+            variant_key(&base, &plan.vary, &self.selecting).ok_or(NotStored::VaryBounds)?;
         Ok(Judged {
             plan,
             exchange,
+            base,
+            rule,
             variant,
         })
     }
@@ -143,6 +166,8 @@ impl Fill {
         let Judged {
             plan,
             exchange,
+            base,
+            rule,
             variant,
         } = judged;
 
@@ -177,16 +202,21 @@ impl Fill {
             stamp: self.stamp,
             marks: marks.clone(),
             vary: plan.vary.clone(),
-            variant: variant.clone(),
+            variant: match base == self.base {
+                true => variant.clone(),
+                false => variant_key(&self.base, &plan.vary, &self.selecting).unwrap_or_default(),
+            },
             length: plan.length,
             recording: recording.clone(),
         }));
         recording.begin(Ending {
             commit: Commit {
                 page: self.page.clone(),
-                base: self.base,
+                search: self.search.zip(rule),
+                base,
                 variant,
                 vary: plan.vary,
+                selecting: self.selecting,
                 date: respond::date_seconds(&parts.headers, exchange.wall),
                 head: head(),
                 stamp: self.stamp,

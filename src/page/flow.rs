@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -23,6 +23,7 @@ use super::request::RequestHead;
 use super::respond::{self, Outcome};
 use super::reuse::is_better_than_waiting;
 use super::screen::{Content, screen};
+use super::search::SearchKey;
 use super::service::{trace, withhold};
 use super::want::Want;
 use crate::background::LONGEST_ALONE;
@@ -44,6 +45,8 @@ pub(super) struct Call<S, B> {
     pub(super) credentials: bool,
     pub(super) authorization_alone: bool,
     pub(super) want: Want,
+    /// Where pages of equivalent targets stand.
+    pub(super) search: Option<SearchKey>,
     /// The count of ended flights before the store was looked up.
     pub(super) ended: u64,
     /// Until when it waits for flights, once it does.
@@ -78,6 +81,17 @@ where
             Err(_) => return call.forward(Reason::Bypassed(Bypass::Store)).await,
         },
     };
+    let missed = match missed.stored.is_empty() {
+        false => missed,
+        true => match call.look_up_equivalent(missed).await {
+            Looked::Answered(response) => return Ok(response),
+            Looked::Refreshing(response, missed) => {
+                super::refresh::start(call, missed);
+                return Ok(response);
+            }
+            Looked::Missed(missed) => missed,
+        },
+    };
     if call.want.advice.only_if_cached {
         return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached));
     }
@@ -87,11 +101,15 @@ where
     if call.want.no_store {
         return call.forward(Reason::Bypassed(Bypass::NoStore)).await;
     }
-    if call.want.ranged && !missed.can_be_validated() {
-        return match call.page.policy.rules.parts {
-            true => call.range(missed).await,
-            false => call.forward(Reason::Bypassed(Bypass::Range)).await,
-        };
+    if call.want.ranged {
+        match call.page.policy.rules.parts {
+            true if missed.stored.is_empty() => return call.range(missed).await,
+            false if !missed.can_be_validated() => {
+                return call.forward(Reason::Bypassed(Bypass::Range)).await;
+            }
+            // What is stored is asked for anew as a whole, and the range is cut from that.
+            _ => {}
+        }
     }
     let race = Race::of(&call, &missed, leading.clone());
     race.run(Box::pin(follow_or_lead(call, missed, leading)))
@@ -291,6 +309,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let mut response = self.inner.oneshot(self.request).await?;
         let page = &self.page;
         let shown = self.want.shown;
+        if response.status() == StatusCode::NOT_MODIFIED && !self.want.conditional {
+            return Ok(answer::unanswered(page, Unanswered::NotModified));
+        }
         respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }

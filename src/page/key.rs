@@ -7,6 +7,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
 use super::policy::{Forwarding, Policy};
+use super::query::QueryRule;
 use super::request::RequestHead;
 use super::screen::{FORWARDING, Seen};
 use crate::monitor::Bypass;
@@ -126,6 +127,36 @@ pub(super) fn key_of(
     seen: &Seen<'_>,
     depth: u8,
 ) -> Result<(), Bypass> {
+    write(key, (prefix, policy), &policy.query, head, seen, depth)
+}
+
+/// The same without the query.
+pub(super) fn path_key_of(
+    key: &mut KeyBuf,
+    prefix: &[u8],
+    policy: &Policy,
+    head: &RequestHead<'_>,
+    seen: &Seen<'_>,
+    depth: u8,
+) -> Result<(), Bypass> {
+    write(
+        key,
+        (prefix, policy),
+        &QueryRule::Nothing,
+        head,
+        seen,
+        depth,
+    )
+}
+
+fn write(
+    key: &mut KeyBuf,
+    (prefix, policy): (&[u8], &Policy),
+    query: &QueryRule,
+    head: &RequestHead<'_>,
+    seen: &Seen<'_>,
+    depth: u8,
+) -> Result<(), Bypass> {
     key.push(prefix);
 
     let authority = authority_of(policy, head, seen)?;
@@ -144,11 +175,11 @@ pub(super) fn key_of(
 
     let target = head.target();
     key.part(Part::Path, target.path().as_bytes());
-    if let Some(query) = policy.query.apply(target.query()) {
+    if let Some(query) = query.apply(target.query()) {
         key.part(Part::Query, query.as_bytes());
     }
     if !std::ptr::eq(target, head.uri) {
-        push_inner(key, policy, target, head.uri);
+        push_inner(key, query, target, head.uri);
     }
 
     match policy.forwarding {
@@ -279,7 +310,7 @@ fn push_host(key: &mut KeyBuf, host: &str, secure: bool) -> Result<(), Bypass> {
 }
 
 /// Within `nest`, or behind a layer that rewrites, the handler sees another target than the client sent: both count.
-fn push_inner(key: &mut KeyBuf, policy: &Policy, target: &Uri, inner: &Uri) {
+fn push_inner(key: &mut KeyBuf, query: &QueryRule, target: &Uri, inner: &Uri) {
     if inner.scheme() != target.scheme() || inner.authority() != target.authority() {
         let authority = inner.authority().map_or("", Authority::as_str);
         key.part(
@@ -292,7 +323,7 @@ fn push_inner(key: &mut KeyBuf, policy: &Policy, target: &Uri, inner: &Uri) {
         key.part(Part::InnerPath, inner.path().as_bytes());
     }
     if inner.query() != target.query() {
-        match policy.query.apply(inner.query()) {
+        match query.apply(inner.query()) {
             None => key.flag(Part::NoInnerQuery),
             Some(query) => key.part(Part::InnerQuery, query.as_bytes()),
         }

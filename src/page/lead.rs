@@ -15,10 +15,12 @@ use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
 use super::lookup::{Missed, Stored};
+use super::negotiate::normalise;
 use super::parts::Beginning;
 use super::record::AnyBody;
 use super::request::{RequestHead, matched_path};
 use super::respond::{self, Outcome};
+use super::search::tell;
 use super::service::{canonicalise, trace, withhold};
 use super::storable::is_plain_path;
 use super::unreachable::Unreachable;
@@ -41,10 +43,14 @@ impl<S, ReqBody> Call<S, ReqBody> {
         ResBody: Body<Data = Bytes> + Send + 'static,
         ResBody::Error: Into<BoxError>,
     {
+        let told = self.search_field();
         withhold(&self.page, &mut self.request);
         canonicalise(&self.page, &mut self.request, self.content);
         let is_for_all = lead.is_public() && !self.credentials;
         let asks = self.ask_with(&missed, is_for_all);
+        if is_for_all {
+            normalise(self.request.headers_mut());
+        }
         if let Some(beginning) = &beginning {
             beginning.ask(self.request.headers_mut());
         }
@@ -57,7 +63,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
             asks,
         };
         match self.inner.oneshot(self.request).await {
-            Ok(response) => Ok(settling.settle(fill, lead, response).await),
+            Ok(mut response) => {
+                tell(&mut response, told);
+                Ok(settling.settle(fill, lead, response).await)
+            }
             // A service that fails altogether has not been reached.
             Err(error) => settling
                 .stand_in(&fill, lead, Failure::Unreachable, None)
@@ -108,6 +117,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),
+            search: self.search.clone(),
         }
     }
 }
@@ -222,12 +232,7 @@ impl Settling<'_> {
                 let outcome = Outcome::of(reason).with_status(Some(parts.status));
                 let wish = self.want.wish();
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
-                    Some(mut answer) => {
-                        respond::Inherited::add(
-                            &fill.page,
-                            answer.extensions_mut(),
-                            &stored.record.marks,
-                        );
+                    Some(answer) => {
                         lead.validated(stored);
                         answer
                     }

@@ -26,7 +26,7 @@ use super::respond;
 use super::service::{canonicalise, withhold};
 use super::validate::merged;
 use crate::header::{ContentRange, EntityTag, RangeSpec};
-use crate::monitor::{Absence, NotStored, Reason};
+use crate::monitor::{Absence, NotStored, Reason, Unanswered};
 use crate::store::Record;
 
 /// Ends the key of a page whose part it is. No part of a page's key begins so.
@@ -90,12 +90,17 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let marks = self.marks();
         let mut fill = self.fill(missed.stamp, marks);
         let (part_base, shown) = (self.part_base(), self.want.shown);
+        let conditional = self.want.conditional;
         let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        if parts.status == StatusCode::NOT_MODIFIED && !conditional {
+            return Ok(answer::unanswered(&page, Unanswered::NotModified));
+        }
         let length = body.size_hint().exact();
         let is_part = parts.status == StatusCode::PARTIAL_CONTENT;
         let judged = match part_of(&parts) {
             Some(part) => {
                 fill.base = part_base.into();
+                fill.search = None;
                 let length = length.or(Some(part.length()));
                 let judged =
                     fill.judge_head(parts.status, &parts.headers, &parts.extensions, length);

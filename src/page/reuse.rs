@@ -48,15 +48,15 @@ pub(super) fn reuse(times: &Times, terms: &Terms, advice: &RequestDirectives, no
     if terms.no_cache || too_old || advice.min_fresh.is_some() {
         return Reuse::Validate(Absence::Stale);
     }
-    match advice.max_stale {
-        Some(most) if !terms.no_stale => {
-            if most.is_none_or(|most| staleness <= Duration::from_secs(most)) {
-                return Reuse::Stale(StaleUse::Accepted);
-            }
-        }
-        // Without `max-stale`, `max-age` means that nothing stale is wanted (§5.2.1.1).
-        None if advice.max_age.is_some() => return Reuse::Validate(Absence::Stale),
-        _ => {}
+    let accepted = advice
+        .max_stale
+        .is_some_and(|most| most.is_none_or(|most| staleness <= Duration::from_secs(most)));
+    if accepted && !terms.no_stale {
+        return Reuse::Stale(StaleUse::Accepted);
+    }
+    // Without `max-stale`, `max-age` means that nothing stale is wanted (§5.2.1.1).
+    if advice.max_age.is_some() && advice.max_stale.is_none() {
+        return Reuse::Validate(Absence::Stale);
     }
     if within(staleness, terms.while_revalidate) {
         return Reuse::Stale(StaleUse::WhileRevalidated);

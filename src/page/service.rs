@@ -24,6 +24,7 @@ use super::refresh;
 use super::request::{RequestHead, apply_host, apply_rule};
 use super::respond::Outcome;
 use super::screen::{Content, screen};
+use super::search::SearchKey;
 use super::storable::WITHHELD;
 use super::want::Want;
 use crate::identity::Traced;
@@ -158,6 +159,7 @@ where
             credentials: seen.credentials && !policy.shared,
             authorization_alone: seen.authorization_alone,
             want: Want::of(&self.page, &head, &seen),
+            search: SearchKey::of(&self.page, &head, &seen, depth),
             base: key.as_bytes().into(),
             core: key.core(),
             ended,
@@ -277,6 +279,8 @@ impl<S> CacheService<S> {
             credentials,
             authorization_alone,
             want,
+            // Neither the content of a request nor its consequences are told by its query.
+            search: None,
             base: key.as_bytes().into(),
             core: key.core(),
             ended,

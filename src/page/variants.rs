@@ -9,8 +9,8 @@ use std::mem::size_of;
 
 use http::{HeaderMap, HeaderName};
 
+use super::negotiate::{self, Negotiated};
 use crate::clock::Now;
-use crate::header::selecting_value;
 use crate::store::HeadObject;
 
 /// The most bytes that all selecting values of a request may take; longer ones select nothing (SEC-DOS-07).
@@ -32,8 +32,35 @@ struct Selection {
     names: Vec<HeaderName>,
     /// The `Date` of the newest of them, in seconds since the epoch.
     date: u64,
-    /// Their keys, and until when they are kept.
-    kept: Vec<(Box<[u8]>, Now)>,
+    kept: Vec<Kept>,
+}
+
+/// One variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    key: Box<[u8]>,
+    /// Until when it is kept.
+    until: Now,
+    /// What it was negotiated to, if it was.
+    negotiated: Option<Box<Negotiated>>,
+}
+
+impl Variants {
+    /// Notes what a variant was negotiated to, so that other requests that negotiate to the same are answered with it.
+    pub(super) fn note(
+        &mut self,
+        base: &[u8],
+        key: &[u8],
+        request: &HeaderMap,
+        answer: &HeaderMap,
+    ) {
+        for selection in &mut self.selections {
+            let Selection { names, kept, .. } = selection;
+            if let Some(kept) = kept.iter_mut().find(|kept| *kept.key == *key) {
+                kept.negotiated = Negotiated::of(base, names, request, answer).map(Box::new);
+            }
+        }
+    }
 }
 
 impl Variants {
@@ -63,10 +90,12 @@ impl Variants {
                     .into_iter()
                     .filter(|plain| newest_selective.is_none_or(|newest| newest < plain.date)),
             )
-            .filter_map(|selection| {
+            .flat_map(|selection| {
                 // Only what was filed under this index: what stood before a purge of the key, which removes the index alone, may stand still.
-                let key = variant_key(base, &selection.names, request)?;
-                selection.keeps(&key).then_some(key)
+                match variant_key(base, &selection.names, request) {
+                    Some(key) if selection.keeps(&key) => vec![key],
+                    _ => selection.negotiate(base, request),
+                }
             })
             .collect()
     }
@@ -95,7 +124,7 @@ impl Variants {
         for selection in &mut next.selections {
             selection
                 .kept
-                .retain(|(kept, until)| **kept != *key && now < *until);
+                .retain(|kept| *kept.key != *key && now < kept.until);
         }
         next.selections
             .retain(|selection| !selection.kept.is_empty() || selection.names == names);
@@ -113,7 +142,11 @@ impl Variants {
         for selection in &mut next.selections {
             if selection.names == names {
                 selection.date = selection.date.max(date);
-                selection.kept.push((key.into(), keep_until));
+                selection.kept.push(Kept {
+                    key: key.into(),
+                    until: keep_until,
+                    negotiated: None,
+                });
             }
         }
         next.selections
@@ -131,7 +164,7 @@ impl Variants {
             .selections
             .drain(surplus..)
             .flat_map(|selection| selection.kept)
-            .map(|(key, _)| key)
+            .map(|kept| kept.key)
             .collect();
         while next.len() > most {
             match next.drop_oldest(key) {
@@ -157,12 +190,12 @@ impl Variants {
             .enumerate()
             .flat_map(|(at, selection)| {
                 let kept = selection.kept.iter().enumerate();
-                kept.map(move |(place, (key, until))| (key, *until, at, place))
+                kept.map(move |(place, kept)| (&kept.key, kept.until, at, place))
             })
             .filter(|(key, ..)| ***key != *spared)
             .map(|(_, until, at, place)| (until, at, place))
             .min()?;
-        let dropped = Some(self.selections[at].kept.remove(place).0);
+        let dropped = Some(self.selections[at].kept.remove(place).key);
         self.selections
             .retain(|selection| !selection.kept.is_empty());
         dropped
@@ -172,7 +205,7 @@ impl Variants {
     pub(super) fn keep_until(&self) -> Now {
         self.selections
             .iter()
-            .flat_map(|selection| selection.kept.iter().map(|(_, until)| *until))
+            .flat_map(|selection| selection.kept.iter().map(|kept| kept.until))
             .max()
             .unwrap_or(Now::from_millis(0))
     }
@@ -180,7 +213,23 @@ impl Variants {
 
 impl Selection {
     fn keeps(&self, key: &[u8]) -> bool {
-        self.kept.iter().any(|(kept, _)| **kept == *key)
+        self.kept.iter().any(|kept| *kept.key == *key)
+    }
+
+    /// The variants that the request would negotiate to, as far as can be told.
+    fn negotiate(&self, base: &[u8], request: &HeaderMap) -> Vec<Vec<u8>> {
+        let kept = self.kept.iter().filter(|kept| {
+            let negotiated = kept.negotiated.as_ref();
+            negotiated.is_some_and(|negotiated| negotiated.suits(base, &self.names, request))
+        });
+        kept.map(|kept| kept.key.to_vec()).collect()
+    }
+}
+
+impl Kept {
+    fn weight(&self) -> usize {
+        let negotiated = self.negotiated.as_ref();
+        self.key.len() + negotiated.map_or(0, |negotiated| negotiated.weight())
     }
 }
 
@@ -197,12 +246,8 @@ impl HeadObject for Variants {
                         .iter()
                         .map(|name| name.as_str().len())
                         .sum::<usize>()
-                    + selection.kept.capacity() * size_of::<(Box<[u8]>, Now)>()
-                    + selection
-                        .kept
-                        .iter()
-                        .map(|(key, _)| key.len())
-                        .sum::<usize>()
+                    + selection.kept.capacity() * size_of::<Kept>()
+                    + selection.kept.iter().map(Kept::weight).sum::<usize>()
             })
             .sum();
         size_of::<Self>() + parts
@@ -226,7 +271,7 @@ pub(super) fn variant_key(
     for name in names {
         push(&mut key, name.as_str().as_bytes());
         // Absent matches only absent, and is not empty.
-        match selecting_value(request, name) {
+        match negotiate::selecting(request, name) {
             None => key.push(0),
             Some(value) => {
                 values += value.len();

@@ -98,6 +98,8 @@ pub enum Kind {
     Page,
     /// The list of a page's variants.
     Variants,
+    /// The rule by which the queries of a path tell pages apart.
+    Rule,
 }
 
 /// The decoded head of a record, kept as it is by stores in memory.

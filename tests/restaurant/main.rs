@@ -4,10 +4,16 @@
 #[path = "../raw/mod.rs"]
 mod raw;
 
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "../server/mod.rs"]
+mod server;
+
 mod changes;
 mod client;
 mod crowd;
 mod hostile;
 mod pages;
 mod process;
-mod server;
+
+/// What the tests start.
+const EXAMPLE: &str = "restaurant";

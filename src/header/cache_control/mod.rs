@@ -7,6 +7,7 @@ mod lifetime;
 mod request;
 mod response;
 mod scope;
+mod targeted;
 
 pub(crate) use append::append;
 pub(crate) use lifetime::Lifetime;

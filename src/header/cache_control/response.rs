@@ -29,10 +29,6 @@ pub(crate) struct ResponseDirectives {
 }
 
 impl ResponseDirectives {
-    pub(crate) fn of(headers: &HeaderMap, _targets: &[http::HeaderName]) -> (Self, bool) {
-        (Self::parse(headers), false)
-    }
-
     /// Reads all lines of the field. Directives without a meaning here are skipped (§5.2.3).
     pub(crate) fn parse(headers: &HeaderMap) -> Self {
         let mut found = Self::default();

@@ -1,4 +1,4 @@
-//! The example as a process.
+//! An example as a process. The test says which one: `const EXAMPLE: &str` stands in its root, beside `mod raw`.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -12,9 +12,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::raw::within;
+use crate::{EXAMPLE, raw::within};
 
-/// A running restaurant; killed when dropped.
+/// A running example; killed when dropped.
 pub(crate) struct Server {
     /// Where it puts its temporary files.
     pub(crate) temporary: Scratch,
@@ -30,14 +30,14 @@ impl Server {
         Self::begin(command(flags))
             .await
             .unwrap_or_else(|(status, log)| {
-                panic!("the restaurant ended with {status} before it listened:\n{log}")
+                panic!("the {EXAMPLE} ended with {status} before it listened:\n{log}")
             })
     }
 
     async fn begin(mut command: Command) -> Result<Self, (ExitStatus, String)> {
         let temporary = Scratch::new();
         command.env("TMPDIR", temporary.path());
-        let mut process = command.spawn().expect("the restaurant starts");
+        let mut process = command.spawn().expect("the example starts");
         let errors = process.stderr.take().expect("standard error is piped");
         let log = Arc::new(Mutex::new(String::new()));
         let lines = log.clone();
@@ -60,7 +60,7 @@ impl Server {
             let mut line = String::new();
             output.read_line(&mut line).map(|_| line)
         });
-        let line = within("the restaurant says where it listens", line).await;
+        let line = within("the example says where it listens", line).await;
         let line = line
             .expect("reading does not panic")
             .expect("the output can be read");
@@ -99,7 +99,7 @@ impl Server {
                 }
             }
         };
-        let status = within("the restaurant ends", ended).await;
+        let status = within("the example ends", ended).await;
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the log was read");
         }
@@ -113,7 +113,7 @@ impl Drop for Server {
         drop(self.process.kill());
         drop(self.process.wait());
         if std::thread::panicking() {
-            eprintln!("the restaurant's log:\n{}", self.log());
+            eprintln!("the {EXAMPLE}'s log:\n{}", self.log());
         }
     }
 }
@@ -135,7 +135,7 @@ pub(crate) fn command(flags: &[&str]) -> Command {
 fn executable() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
-        // target/debug/deps/restaurant-…
+        // target/debug/deps/…
         let test = std::env::current_exe().expect("a test knows its own path");
         let profile = test
             .ancestors()
@@ -145,7 +145,7 @@ fn executable() -> &'static Path {
             "build",
             "--quiet",
             "--example",
-            "restaurant",
+            EXAMPLE,
             "--features",
             FEATURES,
             "--message-format=json-render-diagnostics",
@@ -172,7 +172,7 @@ fn executable() -> &'static Path {
         let path = messages
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "restaurant")
+            .filter(|message| message["target"]["name"] == EXAMPLE)
             .find_map(|message| message["executable"].as_str().map(PathBuf::from));
         match path {
             Some(path) if built && matches!(read, Some(Ok(_))) && path.is_file() => path,
