@@ -86,6 +86,8 @@ pub(super) enum Room {
     KnownHead,
     /// TODO found.rs: a 304 to the client's date or star is taken for one about nothing.
     KnownCondition,
+    /// What one person's HEAD was answered says nothing of what is everyone's.
+    LeaveToOne,
     /// An answer to HEAD drops what it might have updated, or what it says nothing about.
     DropOnHead,
 }
@@ -654,6 +656,9 @@ impl Model {
 
     /// RFC 9111 §4.3.5.
     fn learn_from_head(&mut self, ask: &Ask, entry: &Entry, reply: &Reply) {
+        if ask.authorization && self.may(Room::LeaveToOne) {
+            return;
+        }
         let place = self.place(entry);
         let fits = entry.reply.status == 200
             && entry.is_meant_by(reply)
