@@ -78,10 +78,6 @@ pub(super) enum Room {
     DropOnUpdate,
     /// A 304 that is about something else drops what is stored.
     DropOnOther,
-    /// TODO found.rs: a HEAD that says `no-store` updates what is stored.
-    KnownNoStore,
-    /// TODO found.rs: an error in answer to a range replaces what is good.
-    KnownRange,
     /// TODO found.rs: an answer to HEAD that makes what is stored unfit to be stored leaves it as it was.
     KnownHead,
     /// TODO found.rs: a 304 to the client's date or star is taken for one about nothing.
@@ -417,10 +413,6 @@ impl Model {
         if ask.method == Method::GET {
             let answered = Entry::of(ask, reply.clone(), self.now);
             let stored = !ask.wish.no_store && self.may(Room::StoreOnRange);
-            if stored && is_error(reply.status) && self.may(Room::KnownRange) {
-                self.replace(None, answered, ask.authorization, false);
-                return Ok(relayed(&reply, reasons));
-            }
             self.replace(Some(entry), answered, ask.authorization, !stored);
             return Ok(relayed(&reply, reasons));
         }
@@ -702,7 +694,7 @@ impl Model {
         };
         if dropped {
             self.entries.remove(place);
-        } else if no_store && !self.may(Room::KnownNoStore) {
+        } else if no_store {
             // Nothing of the answer is stored (RFC 9111 §5.2.1.5).
         } else {
             self.entries[place] = updated;
