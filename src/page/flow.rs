@@ -103,7 +103,7 @@ where
     }
     if call.want.ranged {
         match call.page.policy.rules.parts {
-            true if missed.stored.is_empty() => return call.range(missed).await,
+            true if missed.stored.is_empty() => return call.range(missed, leading).await,
             false if !missed.can_be_validated() => {
                 return call.forward(Reason::Bypassed(Bypass::Range)).await;
             }

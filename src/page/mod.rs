@@ -73,6 +73,7 @@
 //! [`strict_s_maxage`]: CacheLayer::strict_s_maxage
 
 mod answer;
+mod beginning;
 mod body;
 mod budget;
 mod commit;
