@@ -16,6 +16,7 @@ mod heads;
 mod histories;
 mod joins;
 mod merging;
+mod oracle;
 mod origin;
 mod passing;
 mod peers;
