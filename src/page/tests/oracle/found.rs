@@ -26,6 +26,17 @@ fn gateway(world: &World, answers: Answers) -> Site {
     Site::of(world.clone(), runs, layered)
 }
 
+/// The same behind a page layer.
+fn pages(world: &World, answers: Answers) -> Site {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let handler = runs.handler(move |_: Request<Body>| {
+        let (status, fields, body) = answers[counted.count() - 1];
+        async move { with_status(status, fields, body) }
+    });
+    Site::of(world.clone(), runs, world.page().layer(handler))
+}
+
 fn head_with(target: &str, fields: &[(&str, &str)]) -> Request<Body> {
     request(Method::HEAD, target, fields)
 }
@@ -173,4 +184,28 @@ async fn an_error_in_answer_to_a_range_does_not_replace_what_is_good() {
     site.ask(get_with("/p", &[("range", "bytes=0-1")])).await;
     let answer = site.get("/p").await;
     assert_eq!((answer.status.as_u16(), &*answer.body), (200, "page"));
+}
+
+/// RFC 9111 §3.2, §5.2.2.4: what a 304 says replaces what was said before. `no-cache` takes back the windows in which it was used stale.
+#[tokio::test(start_paused = true)]
+async fn a_304_that_says_no_cache_takes_the_old_windows_back() {
+    let world = World::new();
+    const FIRST: Fields = &[
+        ("etag", "\"a\""),
+        ("cache-control", "max-age=1, stale-if-error=60"),
+    ];
+    let site = pages(
+        &world,
+        &[
+            (200, FIRST, "page"),
+            (304, &[("etag", "\"a\""), ("cache-control", "no-cache")], ""),
+            (500, &[], "error"),
+        ],
+    );
+    site.get("/p").await;
+    world.advance(Duration::from_secs(2));
+    let confirmed = site.get("/p").await;
+    assert_eq!((confirmed.status.as_u16(), &*confirmed.body), (200, "page"));
+    let answer = site.get("/p").await;
+    assert_eq!((answer.status.as_u16(), &*answer.body), (500, "error"));
 }

@@ -80,7 +80,12 @@ impl Observed {
 }
 
 /// Runs a script on a cache, and says where the model would not follow.
-async fn play(world: World, layer: CacheLayer, script: &Script) -> Result<(), String> {
+async fn play(
+    world: World,
+    layer: CacheLayer,
+    model: Model,
+    script: &Script,
+) -> Result<(), String> {
     let stage = Arc::new(Mutex::new(None::<Stage>));
     let seen = stage.clone();
     let runs = Runs::default();
@@ -99,7 +104,7 @@ async fn play(world: World, layer: CacheLayer, script: &Script) -> Result<(), St
     let site = Site::of(world.clone(), runs, layered);
 
     let mut versions = [1, 1];
-    let mut models = vec![Model::default()];
+    let mut models = vec![model];
     let mut now = 0;
     for (number, step) in script.steps.iter().enumerate() {
         now += step.wait;
@@ -151,8 +156,13 @@ async fn play(world: World, layer: CacheLayer, script: &Script) -> Result<(), St
     Ok(())
 }
 
-/// Runs a script on a gateway, with a store that answers at once or has to be waited for.
-fn agrees(store: impl Store, script: &Script) -> Result<(), TestCaseError> {
+/// Runs a script in its own time, on a cache whose layer and whose model are these.
+fn agrees(
+    store: impl Store,
+    layer: fn(&Cache) -> CacheLayer,
+    model: Model,
+    script: &Script,
+) -> Result<(), TestCaseError> {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -160,8 +170,8 @@ fn agrees(store: impl Store, script: &Script) -> Result<(), TestCaseError> {
         .unwrap();
     let played = runtime.block_on(async {
         let world = World::built(Cache::builder(store).refresh_backoff(Duration::ZERO));
-        let layer = world.cache.gateway();
-        play(world, layer, script).await
+        let layer = layer(&world.cache);
+        play(world, layer, model, script).await
     });
     played.map_err(TestCaseError::fail)
 }
@@ -171,11 +181,18 @@ proptest! {
 
     #[test]
     fn a_gateway_does_what_the_model_does(script in scripts()) {
-        agrees(MemoryStore::new(MIB), &script)?;
+        agrees(MemoryStore::new(MIB), Cache::gateway, Model::default(), &script)?;
     }
 
     #[test]
     fn a_gateway_does_so_on_a_store_that_has_to_be_waited_for(script in scripts()) {
-        agrees(Waiting(MemoryStore::new(MIB)), &script)?;
+        let store = Waiting(MemoryStore::new(MIB));
+        agrees(store, Cache::gateway, Model::default(), &script)?;
+    }
+
+    #[test]
+    fn a_page_does_what_the_model_does_and_no_client_forces_work(script in scripts()) {
+        let layer = |cache: &Cache| cache.page(Duration::from_secs(7));
+        agrees(MemoryStore::new(MIB), layer, Model::of_pages(7_000), &script)?;
     }
 }

@@ -78,7 +78,7 @@ pub(super) enum Room {
     DropOnUpdate,
     /// A 304 that is about something else drops what is stored.
     DropOnOther,
-    /// TODO found.rs: an answer to HEAD that makes what is stored unfit to be stored leaves it as it was.
+    /// TODO found.rs: an answer to HEAD, or a 304 to a page layer, that makes what is stored unfit to be stored leaves it as it was.
     KnownHead,
     /// TODO found.rs: a 304 to the client's date or star is taken for one about nothing.
     KnownCondition,
@@ -95,12 +95,16 @@ pub(super) struct Entry {
     reply: Reply,
     /// When it, or the 304 that updated it, came.
     born: i64,
+    /// The lifetime that the layer gives, in an application's own cache.
+    page: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     entries: Vec<Entry>,
     now: i64,
+    /// The lifetime of a page layer; a gateway has none.
+    page: Option<i64>,
     runs: VecDeque<Run>,
     choices: Vec<bool>,
     pub(super) asked: Vec<Room>,
@@ -127,8 +131,9 @@ macro_rules! number {
 }
 
 impl Entry {
-    fn of(ask: &Ask, reply: Reply, born: i64) -> Self {
+    fn of(ask: &Ask, reply: Reply, born: i64, page: Option<i64>) -> Self {
         Self {
+            page,
             url: ask.url,
             lang: ask.lang.map(str::to_owned),
             reply,
@@ -161,6 +166,13 @@ impl Entry {
         }
         if let Some(expires) = self.reply.expires {
             return (expires * 1_000 - date).max(0);
+        }
+        if let Some(ttl) = self.page {
+            return if matches!(self.reply.status, 200 | 204) {
+                ttl
+            } else {
+                0
+            };
         }
         let guessed = is_guessed(self.reply.status) || self.says(Say::Public);
         match self.reply.modified {
@@ -201,7 +213,9 @@ impl Entry {
         let windowed = !forbidden && windows.iter().flatten().any(|window| stale < *window);
         let useless = !self.is_validatable()
             && (self.says(Say::NoCache)
-                || stale >= 0 && (forbidden || self.has_s_maxage()) && !windowed);
+                || stale >= 0
+                    && (forbidden || self.has_s_maxage() || self.page.is_some())
+                    && !windowed);
         stale >= HOUR && !windowed || useless
     }
 
@@ -267,6 +281,9 @@ fn storing(entry: &Entry, authorization: bool, now: i64) -> Storing {
     }
     // A lifetime of zero hardly asks for sharing.
     doubtful |= authorization && !surely && number!(says, SMaxage) == Some(0);
+    if entry.page.is_some() {
+        return storing_page(entry, authorization, doubtful, now);
+    }
     let explicit =
         number!(says, MaxAge).is_some() || entry.has_s_maxage() || entry.reply.expires.is_some();
     let permitted = explicit || says_so(Say::Public) || is_guessed(entry.reply.status);
@@ -281,7 +298,30 @@ fn storing(entry: &Entry, authorization: bool, now: i64) -> Storing {
     Storing::Yes
 }
 
+/// The same in an application's own cache, for what is neither private nor barred: errors seldom, and nothing that must be validated each
+/// time (SEC-DOS-01).
+fn storing_page(entry: &Entry, authorization: bool, doubtful: bool, now: i64) -> Storing {
+    let shared = entry.says(Say::Public) || entry.has_s_maxage();
+    if entry.says(Say::NoCache) || is_error(entry.reply.status) || authorization && !shared {
+        return Storing::No;
+    }
+    match entry.reply.status {
+        _ if entry.lifetime() == 0 && !entry.is_validatable() => Storing::Doubtful,
+        _ if doubtful || entry.age(now) >= entry.lifetime() => Storing::Doubtful,
+        204 | 302 => Storing::Doubtful,
+        _ => Storing::Yes,
+    }
+}
+
 impl Model {
+    /// The cache of an application, whose layer gives this lifetime, in milliseconds.
+    pub(super) fn of_pages(ttl: i64) -> Self {
+        Self {
+            page: Some(ttl),
+            ..Self::default()
+        }
+    }
+
     /// Every way in which a cache may answer this, and what it stores then.
     pub(super) fn futures(&self, ask: &Ask, now: i64, runs: &[Run]) -> Vec<(Self, Expected)> {
         let mut futures = Vec::new();
@@ -291,11 +331,20 @@ impl Model {
             let mut model = Self {
                 entries: self.entries.clone(),
                 now,
+                page: self.page,
                 runs: runs.iter().cloned().collect(),
                 choices,
                 asked: Vec::new(),
             };
-            let mut expected = model.answer(ask);
+            // No client of a page can force work, or get less than the layer gives.
+            let mut heard = ask.clone();
+            if self.page.is_some() {
+                heard.wish = Wish {
+                    no_store: ask.wish.no_store,
+                    ..Wish::default()
+                };
+            }
+            let mut expected = model.answer(&heard);
             if let (Ok(_), Some(run)) = (&expected, model.runs.front()) {
                 expected = Err(format!("no further run of the handler: {:?}", run.seen));
             }
@@ -410,7 +459,7 @@ impl Model {
         let Run { seen, reply } = self.run()?;
         self.check_conditions(ask, None, &seen)?;
         if ask.method == Method::GET {
-            let answered = Entry::of(ask, reply.clone(), self.now);
+            let answered = Entry::of(ask, reply.clone(), self.now, self.page);
             let stored = !ask.wish.no_store && self.may(Room::StoreOnRange);
             self.replace(Some(entry), answered, ask.authorization, !stored);
             return Ok(relayed(&reply, reasons));
@@ -506,7 +555,7 @@ impl Model {
             }
             return Ok(relayed_head(&reply, reasons));
         }
-        let answered = Entry::of(ask, reply.clone(), self.now);
+        let answered = Entry::of(ask, reply.clone(), self.now, self.page);
         let unstored = ask.wish.no_store || seen.range && !self.may(Room::StoreOnRange);
         self.replace(entry, answered.clone(), ask.authorization, unstored);
         let judged = ask.tags.is_some() || ask.since.is_some() || ask.range.is_some();
@@ -626,7 +675,7 @@ impl Model {
                     .filter(|most| *most > 0)
                     .map(|most| most * 1_000),
             ) && !strict
-            || reply.unreachable && !strict
+            || reply.unreachable && !strict && self.page.is_none()
             || stale < 0 && !held && wish.if_error.is_some_and(|most| most > 0);
         let demanding = wish.no_cache
             || wish.max_age.is_some()
@@ -696,11 +745,11 @@ impl Model {
         let dropped = match storing(&updated, false, self.now) {
             Storing::Yes => (no_store || personal) && self.may(Room::DropOnUpdate),
             Storing::Doubtful => self.may(Room::DropOnUpdate),
-            Storing::No => true,
+            Storing::No => self.page.is_none() || !self.may(Room::KnownHead),
         };
         if dropped {
             self.entries.remove(place);
-        } else if no_store {
+        } else if no_store || storing(&updated, false, self.now) == Storing::No {
             // Nothing of the answer is stored (RFC 9111 §5.2.1.5).
         } else {
             self.entries[place] = updated;
