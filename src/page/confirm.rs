@@ -8,20 +8,21 @@ use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::answer;
 use super::body::PageBody;
 use super::commit::Commit;
 use super::complete::complete_fields;
 use super::fill::{Fill, Judged};
 use super::flow::{Answer, Call};
 use super::freshness::born;
-use super::lead::Asks;
+use super::lead::{Asks, failure_of};
 use super::lookup::{Missed, Stored};
-use super::respond::{self, date_seconds};
+use super::respond::{self, Outcome, date_seconds};
 use super::service::withhold;
 use super::stored::StoredPage;
 use super::validate::{Confirmed, confirmed, contradicts_length, head_confirms, is_listed, merged};
 use super::want::Want;
-use crate::monitor::{Bypass, NotStored, Reason};
+use crate::monitor::{Bypass, Failure, NotStored, Reason, Unanswered};
 use crate::store::{Head, If, Key, Kind, Op, Record, Times};
 
 /// What a 304 came to.
@@ -229,13 +230,38 @@ impl<S, ReqBody> Call<S, ReqBody> {
         // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
         let is_telling = !self.credentials && !self.want.no_store;
         let fill = self.fill(missed.stamp, marks);
-        let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        let page = self.page;
+        let want = self.want;
+        let stand_in = |how, status| {
+            let unreachable = page.policy.rules.unreachable;
+            let now = page.cache.shared.clock.now();
+            let stored = missed.stand_in(&want.advice, how, unreachable, now)?;
+            let outcome = Outcome::of(Reason::StaleOnError(how))
+                .with_status(status)
+                .with_absence(missed.absence);
+            answer::from_record(&page, &stored.record, want.wish(), outcome, now)
+        };
+        let (parts, body) = match self.inner.oneshot(self.request).await {
+            Ok(response) => response.into_parts(),
+            Err(error) => return stand_in(Failure::Unreachable, None).ok_or(error),
+        };
+        if let Some(how) = failure_of(parts.status, &parts.extensions) {
+            if let Some(stale) = stand_in(how, Some(parts.status)) {
+                return Ok(stale);
+            }
+            if how == Failure::Unreachable && missed.must_be_validated() {
+                return Ok(answer::unanswered(&page, Unanswered::MustRevalidate));
+            }
+        }
+        if parts.status == StatusCode::NOT_MODIFIED && !want.conditional {
+            return Ok(answer::unanswered(&page, Unanswered::NotModified));
+        }
         if parts.status == StatusCode::OK && is_telling {
             for stored in &missed.stored {
-                let Some(page) = stored.page() else { continue };
+                let Some(kept) = stored.page() else { continue };
                 let length = stored.record.body.len();
-                if head_confirms(page, length, &parts.headers) {
-                    fill.update(stored, page, &parts.headers, &parts.extensions)
+                if head_confirms(kept, length, &parts.headers) {
+                    fill.update(stored, kept, &parts.headers, &parts.extensions)
                         .await;
                 } else {
                     fill.take_away(stored).await;
@@ -243,10 +269,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
             }
         }
         let mut response = Response::from_parts(parts, body);
-        let reason = Reason::Bypassed(Bypass::Head);
-        let page = &self.page;
-        let shown = self.want.shown;
-        respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
+        let reason = match missed.stored.is_empty() {
+            true => Reason::Bypassed(Bypass::Head),
+            false => Reason::Refused(missed.absence, NotStored::Head),
+        };
+        respond::forwarded(&page, &mut response, reason, want.shown, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }
 }

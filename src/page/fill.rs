@@ -46,6 +46,8 @@ pub(super) struct Fill {
     pub(super) route: Option<String>,
     pub(super) plain_path: bool,
     pub(super) search: Option<SearchKey>,
+    /// Was a part asked for?
+    pub(super) ranged: bool,
 }
 
 /// A response that will be stored.
@@ -79,6 +81,10 @@ impl Fill {
         length: Option<u64>,
     ) -> Result<Judged, NotStored> {
         let shared = &self.page.cache.shared;
+        // A part that nobody asked for is no page, and not what its client can make anything of.
+        if status == StatusCode::PARTIAL_CONTENT && !self.ranged {
+            return Err(NotStored::Status);
+        }
         let exchange = self.exchange();
         let inherited = extensions.get::<Inherited>();
         if inherited.is_some_and(|inherited| inherited.separated) {

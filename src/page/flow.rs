@@ -28,7 +28,7 @@ use super::service::{trace, withhold};
 use super::want::Want;
 use crate::background::LONGEST_ALONE;
 use crate::cache::page_marks;
-use crate::monitor::{Bypass, Failure, Reason, Unanswered};
+use crate::monitor::{Absence, Bypass, Failure, Reason, Unanswered};
 use crate::store::{Mark, Record, StoreError};
 
 /// A request on its way, and what is known of it.
@@ -156,6 +156,9 @@ where
         true => call.beginning().await,
         false => None,
     };
+    if beginning.is_some() {
+        missed.absence = Absence::Partial;
+    }
     call.lead(lead, missed, beginning, marks, waited).await
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::response::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -118,6 +118,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),
             search: self.search.clone(),
+            ranged: false,
         }
     }
 }
@@ -154,10 +155,16 @@ impl Settling<'_> {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        if let Some(beginning) = self.beginning
+            && !response.status().is_server_error()
+        {
+            // Whatever comes, it is of no use any more: the rest of it is here, or there is none.
+            fill.take_away(beginning.stored()).await;
+        }
         if response.status() == StatusCode::NOT_MODIFIED {
             return self.confirm(fill, lead, response).await;
         }
-        if let Some(how) = failure_of(&response) {
+        if let Some(how) = failure_of(response.status(), response.extensions()) {
             let status = response.status();
             match self.stand_in(&fill, lead, how, Some(status)) {
                 Ok(stale) => return stale,
@@ -175,7 +182,7 @@ impl Settling<'_> {
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
             )
         {
-            return self.complete(fill, lead, response, beginning).await;
+            return self.complete(fill, lead, response, beginning);
         }
         if response.status().is_server_error() && self.has_something_good() {
             return self.pass(&fill, lead, response, NotStored::Status);
@@ -196,7 +203,7 @@ impl Settling<'_> {
     }
 
     /// The rest of what is stored has come, or what claims to be.
-    async fn complete<B>(
+    fn complete<B>(
         &self,
         mut fill: Fill,
         lead: Lead,
@@ -209,8 +216,6 @@ impl Settling<'_> {
     {
         let (parts, body) = response.into_parts();
         let Some((parts, body)) = beginning.complete(&fill, parts, body) else {
-            // The next request asks for all of it.
-            fill.take_away(beginning.stored()).await;
             drop(lead);
             return answer::unanswered(&fill.page, Unanswered::Part);
         };
@@ -300,13 +305,8 @@ impl Settling<'_> {
                 return Ok(answer);
             }
         }
-        let must_validate = self.missed.stored.iter().any(|stored| {
-            stored
-                .page()
-                .is_some_and(|page| page.terms().must_revalidate || page.terms().no_stale)
-        });
         lead.fail(how);
-        if how == Failure::Unreachable && status.is_some() && must_validate {
+        if how == Failure::Unreachable && status.is_some() && self.missed.must_be_validated() {
             return Ok(answer::unanswered(page, Unanswered::MustRevalidate));
         }
         Err(None)
@@ -369,9 +369,9 @@ impl Settling<'_> {
 }
 
 /// The situations in which something stale may stand in (RFC 5861 §4).
-fn failure_of<B>(response: &Response<B>) -> Option<Failure> {
-    if response.extensions().get::<Unreachable>().is_some() {
+pub(super) fn failure_of(status: StatusCode, extensions: &Extensions) -> Option<Failure> {
+    if extensions.get::<Unreachable>().is_some() {
         return Some(Failure::Unreachable);
     }
-    matches!(response.status().as_u16(), 500 | 502 | 503 | 504).then_some(Failure::Status)
+    matches!(status.as_u16(), 500 | 502 | 503 | 504).then_some(Failure::Status)
 }

@@ -41,6 +41,12 @@ impl Missed {
         pages.any(|page| has_validator(page.headers()))
     }
 
+    /// Is an error better than something stale?
+    pub(super) fn must_be_validated(&self) -> bool {
+        let mut pages = self.stored.iter().filter_map(Stored::page);
+        pages.any(|page| page.terms().must_revalidate || page.terms().no_stale)
+    }
+
     /// What may answer instead of a handler that failed so.
     pub(super) fn stand_in(
         &self,

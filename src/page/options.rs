@@ -107,7 +107,7 @@ impl CacheLayer {
     ///
     /// # Errors
     ///
-    /// When answers of this status are never stored (1xx, 206, 304, 428, 429, 431, 511), or the lifetime is zero.
+    /// When answers of this status are never stored (1xx, 206, 304, 412, 416, 417, 428, 429, 431, 511), or the lifetime is zero.
     pub fn ttl_for(self, status: StatusCode, ttl: Duration) -> Result<Self, PolicyError> {
         if matches!(
             status.as_u16(),

@@ -100,6 +100,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Some(part) => {
                 fill.base = part_base.into();
                 fill.search = None;
+                fill.ranged = true;
                 let length = length.or(Some(part.length()));
                 let judged =
                     fill.judge_head(parts.status, &parts.headers, &parts.extensions, length);

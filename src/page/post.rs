@@ -36,6 +36,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let shared = &page.cache.shared;
         let now = shared.clock.now();
         let reason = Reason::Bypassed(Bypass::Method);
+        if self.want.no_store {
+            return self.forward(reason).await;
+        }
         // The stamp is of before the handler reads anything.
         let found = shared.get(&[Key::new(&self.base)], now).await;
         let Some(found) = found.ok().and_then(|found| found.into_iter().next()) else {

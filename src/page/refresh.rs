@@ -41,7 +41,8 @@ where
     // Taken back when it succeeds. What panics, or may not be stored any more, is not tried again at once either.
     shared.unwell.note(&missed.flight, false, now);
     reduce(&mut call, &missed);
-    shared.background.clone().spawn(Box::pin(async move {
+    let flight = missed.flight.clone();
+    let started = shared.background.spawn(Box::pin(async move {
         let refreshing = async move {
             let mut missed = missed;
             let marks = call.marks();
@@ -53,6 +54,9 @@ where
         };
         drop(tokio::time::timeout(LONGEST_ALONE, refreshing).await);
     }));
+    if !started {
+        shared.unwell.forget(&flight, false);
+    }
 }
 
 /// Leaves of the request what selects the page (RFC 9111 §4.3.1): nobody in particular asks for it.

@@ -226,7 +226,8 @@ fn class_of(status: StatusCode, policy: &Policy) -> Class {
         302 | 303 | 307 => Class::Redirect,
         // A part is a page of its own kind where parts are stored; see `parts`.
         206 if policy.rules.parts => Class::Redirect,
-        100..=199 | 206 | 304 | 428 | 429 | 431 | 511 => Class::Never,
+        // What is about one request's conditions, range or expectations is for nobody else.
+        100..=199 | 206 | 304 | 412 | 416 | 417 | 428 | 429 | 431 | 511 => Class::Never,
         // Whatever it means, it says how long.
         _ if policy.rules.any_status => Class::Redirect,
         404 | 405 | 410 | 414 | 451 | 501 => Class::Error,

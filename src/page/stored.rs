@@ -40,9 +40,8 @@ const COMMON: [&str; 18] = [
 ];
 
 /// Fields about one answer, not about the page: timings, and what other caches said in passing.
-const PER_ANSWER: [&str; 7] = [
+const PER_ANSWER: [&str; 6] = [
     "age",
-    "retry-after",
     "x-cache",
     "x-cache-hits",
     "x-cache-lookup",
