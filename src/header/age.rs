@@ -16,6 +16,16 @@ pub(crate) enum Age {
 }
 
 impl Age {
+    /// Reads the first member of what may be a list and ignores what is no number, as §5.1 suggests to caches in general.
+    pub(crate) fn first(headers: &HeaderMap) -> Self {
+        let first = headers
+            .get(AGE)
+            .and_then(|line| line.as_bytes().split(|byte| *byte == b',').next());
+        first
+            .and_then(|member| delta_seconds(member.trim_ascii()))
+            .map_or(Self::Absent, Self::Seconds)
+    }
+
     /// Reads the first line only: §5.1 has the others discarded, while a list inside the first one is invalid.
     pub(crate) fn parse(headers: &HeaderMap) -> Self {
         match headers.get(AGE) {
@@ -34,6 +44,25 @@ mod tests {
     use super::*;
     use crate::header::arbitrary;
     use crate::header::seconds::MAX_SECONDS;
+
+    #[test]
+    fn the_first_member_counts_and_what_is_no_number_does_not() {
+        let first = |lines: &[&str]| Age::first(&arbitrary::map(&AGE, lines));
+        for lines in [["7200, 0"].as_slice(), &["7200", "0"], &[" 7200 ,x"]] {
+            assert_eq!(first(lines), Age::Seconds(7200), "{lines:?}");
+        }
+        for lines in [
+            [].as_slice(),
+            &[""],
+            &["-1"],
+            &["7200.0"],
+            &["x, 5"],
+            &[", 5"],
+        ] {
+            assert_eq!(first(lines), Age::Absent, "{lines:?}");
+        }
+        assert_eq!(first(&["99999999999999999999"]), Age::Seconds(MAX_SECONDS));
+    }
 
     fn age(lines: &[&str]) -> Age {
         Age::parse(&arbitrary::map(&AGE, lines))

@@ -175,6 +175,8 @@ tokens! {
         Cors = "cors",
         /// A page layer within tells pages apart by what this one's key does not know.
         KeyParts = "key-parts",
+        /// A page layer within answered with something stale.
+        Stale = "stale-within",
         /// More tags than are kept.
         Tags = "tags",
         /// More fields than are kept.

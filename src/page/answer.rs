@@ -46,6 +46,11 @@ pub(super) fn from_record<B>(
     let cache = &page.cache.shared;
     let age = now.since(record.times.born).as_secs();
     let shows = wish.shown != Shown::Nothing;
+    let is_held = wish.conditional && holds(page, stored, record, wish);
+    let outcome = match is_held {
+        true => outcome.without_status(StatusCode::NOT_MODIFIED),
+        false => outcome,
+    };
     let is_plain = match outcome.reason {
         Reason::Hit => true,
         Reason::StaleHit(_) => wish.shown != Shown::Detail,
@@ -63,7 +68,7 @@ pub(super) fn from_record<B>(
     }
     let mut response = Response::new(PageBody::omitted());
     *response.status_mut() = stored.status();
-    if wish.conditional && holds(page, stored, record, wish) {
+    if is_held {
         headers = not_modified(&headers);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else if wish.ranged && !wish.head_only && stored.status() == StatusCode::OK {

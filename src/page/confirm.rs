@@ -58,6 +58,16 @@ impl Confirming {
                 }
                 preferred.map_or(Self::Contradicted, Self::Holds)
             }
+            // Its validator holds for this request, but what is stored may be a part of what there is: the next one asks for all of it.
+            Confirmed::Updates(places) => {
+                for place in &places {
+                    fill.take_away(stored[*place].0).await;
+                }
+                let first = places.first().and_then(|place| stored.get(*place));
+                first.map_or(Self::Contradicted, |(stored, _)| {
+                    Self::Holds((*stored).clone())
+                })
+            }
             // Which of several tags it is about cannot be told, unless the client's are those that are stored.
             Confirmed::Holds
                 if !want.headers.contains_key(IF_NONE_MATCH)
@@ -68,7 +78,7 @@ impl Confirming {
                 Self::Holds((*first).clone())
             }
             Confirmed::Nothing if is_listed(answer, &want.headers) => Self::TheClients,
-            Confirmed::Updates(_) | Confirmed::Holds | Confirmed::Nothing => {
+            Confirmed::Holds | Confirmed::Nothing => {
                 for (stored, _) in stored {
                     fill.take_away(stored).await;
                 }
@@ -181,9 +191,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
     {
         withhold(&self.page, &mut self.request);
         let marks = self.marks();
+        // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
+        let is_telling = !self.credentials && !self.want.no_store;
         let fill = self.fill(missed.stamp, marks);
         let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
-        if parts.status == StatusCode::OK {
+        if parts.status == StatusCode::OK && is_telling {
             for stored in &missed.stored {
                 let Some(page) = stored.page() else { continue };
                 let length = stored.record.body.len();

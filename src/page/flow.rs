@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -101,11 +101,15 @@ where
     if call.want.no_store {
         return call.forward(Reason::Bypassed(Bypass::NoStore)).await;
     }
-    if call.want.ranged && !missed.can_be_validated() {
-        return match call.page.policy.rules.parts {
-            true => call.range(missed).await,
-            false => call.forward(Reason::Bypassed(Bypass::Range)).await,
-        };
+    if call.want.ranged {
+        match call.page.policy.rules.parts {
+            true if missed.stored.is_empty() => return call.range(missed, leading).await,
+            false if !missed.can_be_validated() => {
+                return call.forward(Reason::Bypassed(Bypass::Range)).await;
+            }
+            // What is stored is asked for anew as a whole, and the range is cut from that.
+            _ => {}
+        }
     }
     let race = Race::of(&call, &missed, leading.clone());
     race.run(Box::pin(follow_or_lead(call, missed, leading)))
@@ -305,6 +309,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let mut response = self.inner.oneshot(self.request).await?;
         let page = &self.page;
         let shown = self.want.shown;
+        if response.status() == StatusCode::NOT_MODIFIED && !self.want.conditional {
+            return Ok(answer::unanswered(page, Unanswered::NotModified));
+        }
         respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }

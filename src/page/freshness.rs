@@ -90,9 +90,15 @@ pub(super) fn heuristic_lifetime(
     Duration::from_secs(part).min(heuristic.most)
 }
 
-/// When the age of a response was zero, by the cache's own time; `None` if its `Age` cannot be read, which counts as stale (§5.1).
-pub(super) fn born(headers: &HeaderMap, exchange: &Exchange) -> Option<Now> {
-    let age_value = match Age::parse(headers) {
+/// When the age of a response was zero, by the cache's own time; `None` if its `Age` cannot be read, which counts as stale.
+///
+/// `lenient` reads the field as §5.1 suggests: what cannot be read is ignored.
+pub(super) fn born(headers: &HeaderMap, lenient: bool, exchange: &Exchange) -> Option<Now> {
+    let age = match lenient {
+        true => Age::first(headers),
+        false => Age::parse(headers),
+    };
+    let age_value = match age {
         Age::Absent => 0,
         Age::Invalid => return None,
         Age::Seconds(seconds) => seconds,
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn a_slow_answer_is_as_old_as_it_was_slow() {
         let exchange = exchange(3 * SECOND);
-        let born = born(&HeaderMap::new(), &exchange).unwrap();
+        let born = born(&HeaderMap::new(), false, &exchange).unwrap();
         assert_eq!(exchange.answered.since(born), 3 * SECOND);
     }
 
@@ -288,7 +294,8 @@ mod tests {
     fn an_answer_through_another_cache_is_as_old_as_it_says_or_looks() {
         let exchange = exchange(SECOND);
         let age = |fields: &[(http::HeaderName, &str)]| {
-            born(&headers(fields), &exchange).map(|born| exchange.answered.since(born).as_secs())
+            born(&headers(fields), false, &exchange)
+                .map(|born| exchange.answered.since(born).as_secs())
         };
         assert_eq!(age(&[(AGE, "10")]), Some(11));
         assert_eq!(age(&[(AGE, "10"), (AGE, "999")]), Some(11));
@@ -322,7 +329,7 @@ mod tests {
         #[test]
         fn no_age_is_negative_and_none_overflows(age in "[0-9]{1,40}", delay in 0_u64..u64::from(u32::MAX)) {
             let exchange = exchange(Duration::from_millis(delay));
-            let born = born(&headers(&[(AGE, &age)]), &exchange).unwrap();
+            let born = born(&headers(&[(AGE, &age)]), false, &exchange).unwrap();
             prop_assert!(born <= exchange.answered);
         }
     }

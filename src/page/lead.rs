@@ -9,6 +9,7 @@ use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer::{self, spare_the_body};
+use super::beginning::Beginning;
 use super::body::{BoxError, PageBody, boxed};
 use super::confirm::Confirming;
 use super::fill::{Fill, Judged};
@@ -16,7 +17,6 @@ use super::flight::Lead;
 use super::flow::{Answer, Call};
 use super::lookup::{Missed, Stored};
 use super::negotiate::normalise;
-use super::parts::Beginning;
 use super::record::AnyBody;
 use super::request::{RequestHead, matched_path};
 use super::respond::{self, Outcome};
@@ -232,12 +232,7 @@ impl Settling<'_> {
                 let outcome = Outcome::of(reason).with_status(Some(parts.status));
                 let wish = self.want.wish();
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
-                    Some(mut answer) => {
-                        respond::Inherited::add(
-                            &fill.page,
-                            answer.extensions_mut(),
-                            &stored.record.marks,
-                        );
+                    Some(answer) => {
                         lead.validated(stored);
                         answer
                     }

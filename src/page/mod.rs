@@ -1,8 +1,10 @@
 //! The page cache: a shared HTTP cache (RFC 9111) round a route.
 //!
 //! ```text
-//! request ─► screen ─► key ─► lookup ─► freshness ─┬─ fresh ──► respond
-//!                                                  └─ else ───► flight ─► handler ─► storable? ─► record while streaming ─► commit behind the fence
+//! request ─► screen ─► key ─► lookup ─► reuse ─┬─ fresh ────────► answer (304 / 206 / HEAD / full)
+//!                                              ├─ stale, but ───► answer, refresh in the background
+//!                                              ├─ stale ────────► flight ─► validate ─► confirm (304) or as below
+//!                                              └─ absent ───────► flight ─► handler ─► storable? ─► record while streaming ─► commit behind the fence
 //! ```
 //!
 //! ```
@@ -42,15 +44,36 @@
 //!   word: it stores what names a lifetime.
 //! * For its lifetime a path is read in one way only: one with encoded slashes, dot segments and the like is stored for a lifetime that the
 //!   response gives, never for the policy's.
-//! * `If-None-Match` and `If-Modified-Since` do not reach the handler when others may wait for its answer; what is filled is the whole page.
+//! * `If-None-Match` and `If-Modified-Since` of a client do not reach the handler when nothing is stored and others may wait for its answer;
+//!   what is filled is the whole page, and the client gets its 304 all the same. When something is stored, its validators go to the handler
+//!   beside those of the client. A 304 must repeat the `ETag` (RFC 9110 §15.4.5): one that names no validator confirms what is stored for
+//!   that request and makes nothing fresh.
+//! * A refresh in the background asks for nobody in particular: the handler sees the target, `Host`, what selects the page and what is keyed.
+//!   Where the key is [computed](CacheLayer::vary_on), it sees the whole request that it was started for.
+//! * `Accept-Language` and `Accept-Encoding` reach the handler of a fill in the form that selects: members sorted by weight.
 //! * Requests that wait, and stores that have to be waited for, need a tokio runtime with its timer.
 //! * `X-Forwarded-Host` and its like are parts of the key, unless a proxy that overwrites them is [trusted](CacheLayer::forwarding).
 //! * The lifetime is the server's. Clients are told `no-cache`, since a copy in a browser cannot be purged, unless
 //!   [`client_ttl`](CacheLayer::client_ttl) or the response says otherwise.
 //! * A layer that changes bodies by request fields (compression) stands outside, and adds its own `Vary`.
-//! * A miss with HEAD is forwarded as HEAD and stores nothing.
+//! * A miss with HEAD is forwarded as HEAD and stores nothing; its answer freshens a stored page, or shows that it no longer holds.
+//! * `Range` on a miss passes by, or is stored as a part in a gateway, and does not wait for others.
+//!
+//! # Where the standards leave room
+//!
+//! * `s-maxage` beside `stale-while-revalidate` or `stale-if-error`: these hold, since their authors mean them to; [`strict_s_maxage`] is the
+//!   letter of RFC 9111 §5.2.2.10. Neither holds beside `no-cache`, `must-revalidate` or `proxy-revalidate`.
+//! * Request directives are advice (§5.2.1): heeded by gateways, not by pages. `no-store` always counts.
+//! * `If-Match` and `If-Unmodified-Since` are for the origin to judge: such requests are forwarded.
+//! * `private` and `no-cache` with field names count as without.
+//! * Repeated directives: equal values are one, different ones make the response stale.
+//! * An age equal to the lifetime is over.
+//! * A page that was made by a layer within from something stale is not stored.
+//!
+//! [`strict_s_maxage`]: CacheLayer::strict_s_maxage
 
 mod answer;
+mod beginning;
 mod body;
 mod budget;
 mod commit;

@@ -3,42 +3,32 @@
 //! A part stands under the page's key with a mark of its own, so that it never meets the whole page. One part of a page is kept at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
+use http::header::{CONTENT_TYPE, IF_RANGE, RANGE};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer;
 use super::body::{BoxError, PageBody, boxed};
 use super::excerpt::{Client, one_part};
-use super::fill::{Fill, Judged};
-use super::flight::Lead;
+use super::flight::{self, Flights, Join, Lead, Phase};
 use super::flow::{Answer, Call};
 use super::lookup::{Asking, Lookup, Missed, Stored, lookup};
 use super::partial::slice;
 use super::precondition::if_range_holds;
-use super::record::AnyBody;
 use super::respond;
 use super::service::{canonicalise, withhold};
-use super::validate::merged;
-use crate::header::{ContentRange, EntityTag, RangeSpec};
-use crate::monitor::{Absence, NotStored, Reason};
-use crate::store::Record;
+use crate::header::{ContentRange, RangeSpec};
+use crate::monitor::{Absence, NotStored, Reason, Unanswered};
+use crate::store::{Mark, Record};
 
 /// Ends the key of a page whose part it is. No part of a page's key begins so.
 const PART: u8 = u8::MAX - 1;
-
-/// A part that begins a page and can be completed.
-pub(super) struct Beginning {
-    stored: Stored,
-    /// How many bytes it has.
-    length: u64,
-    complete: u64,
-}
 
 impl<S, ReqBody> Call<S, ReqBody> {
     fn part_base(&self) -> Vec<u8> {
@@ -48,7 +38,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
     }
 
     /// The stored part that this request selects, fresh or not.
-    async fn stored_part(&mut self) -> Option<(Stored, bool)> {
+    pub(super) async fn stored_part(&mut self) -> Option<(Stored, bool)> {
         let shared = &self.page.cache.shared;
         let base = self.part_base();
         let asking = Asking {
@@ -71,7 +61,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
     }
 
     /// A range that no stored page answers: from a stored part, or from the handler, whose part is stored.
-    pub(super) async fn range<ResBody>(mut self, missed: Missed) -> Answer<ResBody, S::Error>
+    pub(super) async fn range<ResBody>(
+        mut self,
+        missed: Missed,
+        leading: Arc<AtomicBool>,
+    ) -> Answer<ResBody, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
         ResBody: Body<Data = Bytes> + Send + 'static,
@@ -85,12 +79,21 @@ impl<S, ReqBody> Call<S, ReqBody> {
             }
             absence = Absence::Partial;
         }
+        let marks = self.marks();
+        let lead = match self.lead_range(&missed, absence, &marks).await {
+            Ok(lead) => lead,
+            Err(response) => return Ok(response),
+        };
+        leading.store(lead.is_public(), Ordering::Release);
         withhold(&page, &mut self.request);
         canonicalise(&page, &mut self.request, self.content);
-        let marks = self.marks();
         let mut fill = self.fill(missed.stamp, marks);
         let (part_base, shown) = (self.part_base(), self.want.shown);
+        let conditional = self.want.conditional;
         let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        if parts.status == StatusCode::NOT_MODIFIED && !conditional {
+            return Ok(answer::unanswered(&page, Unanswered::NotModified));
+        }
         let length = body.size_hint().exact();
         let is_part = parts.status == StatusCode::PARTIAL_CONTENT;
         let judged = match part_of(&parts) {
@@ -109,7 +112,6 @@ impl<S, ReqBody> Call<S, ReqBody> {
             None if is_part => Err(NotStored::Status),
             None => fill.judge_head(parts.status, &parts.headers, &parts.extensions, length),
         };
-        let lead = Lead::alone(&page.cache.shared, &fill.base, fill.stamp);
         match judged {
             Ok(judged) => {
                 let mut response = fill.record(lead, parts, boxed(body), judged);
@@ -118,12 +120,68 @@ impl<S, ReqBody> Call<S, ReqBody> {
                 Ok(response)
             }
             Err(why) => {
+                fill.refuse(lead, why);
                 let mut response = Response::from_parts(parts, PageBody::passed(body));
                 let reason = Reason::Refused(absence, why);
                 respond::forwarded(&page, &mut response, reason, shown, &fill.marks);
                 Ok(response)
             }
         }
+    }
+
+    /// Leads the flight for this very range, or is answered from that of another request.
+    async fn lead_range<R>(
+        &mut self,
+        missed: &Missed,
+        absence: Absence,
+        marks: &[Mark],
+    ) -> Result<Lead, Response<PageBody<R>>> {
+        let cache = self.page.cache.shared.clone();
+        let base = self.part_base();
+        let mut key = base.clone();
+        for name in [RANGE, IF_RANGE] {
+            for line in self.want.headers.get_all(name) {
+                key.extend_from_slice(&(line.len() as u64).to_be_bytes());
+                key.extend_from_slice(line.as_bytes());
+            }
+        }
+        let alone = Lead::alone(&cache, &key, missed.stamp);
+        let now = cache.clock.now();
+        // What is asked under a condition may be answered by less than a part.
+        if self.want.conditional || cache.remembered.holds(&key, self.credentials, now) {
+            return Ok(alone);
+        }
+        let (flight, mut phase) = match Flights::join(&cache, &key, missed.stamp) {
+            Join::Lead(lead) => return Ok(lead),
+            Join::Crowded => return Ok(alone),
+            Join::Follow(flight, phase) => (flight, phase),
+        };
+        if !cache.admits(flight.stamp, marks).await.unwrap_or_default() {
+            return Ok(alone);
+        }
+        let until = flight::patience();
+        let mut settled = flight::head(&mut phase, until).await;
+        if let Some(Phase::Shared(_)) = settled {
+            settled = flight::whole(&mut phase, until).await;
+        }
+        let Some(Phase::Shared(shared)) = settled else {
+            return Ok(alone);
+        };
+        let is_ours = shared.is_selected_by(&base, self.request.headers())
+            && shared.head.status() == StatusCode::PARTIAL_CONTENT
+            && shared.is_fresh(cache.clock.now());
+        if !is_ours
+            || !cache
+                .admits(shared.stamp, &shared.marks)
+                .await
+                .unwrap_or_default()
+        {
+            return Ok(alone);
+        }
+        let reason = Reason::Collapsed(absence);
+        let now = cache.clock.now();
+        answer::from_flight(&self.page, &shared, self.want.wish(), reason, now)
+            .map_or(Ok(alone), Err)
     }
 
     /// Answers a range that lies within a stored part.
@@ -156,28 +214,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
         *response.body_mut() = PageBody::stored(bytes, None);
         Some(response)
     }
-
-    /// What is stored of the beginning of a page that is asked for as a whole.
-    pub(super) async fn beginning(&mut self) -> Option<Beginning> {
-        let (stored, _) = self.stored_part().await?;
-        let kept = stored.page()?;
-        let part = ContentRange::parse(kept.headers())?;
-        let complete = part.complete?;
-        let is_strong = EntityTag::of(kept.headers()).is_some_and(|tag| !tag.is_weak());
-        // A part of everything lacks nothing that could be asked for.
-        if part.first != 0 || part.last + 1 >= complete || !is_strong || kept.terms().no_cache {
-            return None;
-        }
-        Some(Beginning {
-            length: part.length(),
-            stored,
-            complete,
-        })
-    }
 }
 
 /// The one part that a 206 is, if it is one.
-fn part_of(parts: &Parts) -> Option<ContentRange> {
+pub(super) fn part_of(parts: &Parts) -> Option<ContentRange> {
     let is_multipart = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| {
         let kind = kind.as_bytes();
         kind.get(..10)
@@ -203,96 +243,6 @@ fn within(part: ContentRange, wanted: RangeSpec) -> Option<ContentRange> {
         last,
         complete: part.complete,
     })
-}
-
-impl Beginning {
-    /// Asks for the rest, if it is still the rest of this.
-    pub(super) fn ask(&self, request: &mut HeaderMap) {
-        let Some(tag) = self.stored.page().and_then(|page| page.headers().get(ETAG)) else {
-            return;
-        };
-        if let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.length)) {
-            request.insert(RANGE, range);
-            request.insert(IF_RANGE, tag.clone());
-        }
-    }
-
-    pub(super) fn stored(&self) -> &Stored {
-        &self.stored
-    }
-
-    /// The whole, if the answer is the rest of it.
-    pub(super) fn complete<B>(&self, fill: &Fill, parts: Parts, rest: B) -> Option<(Parts, AnyBody)>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let kept = self.stored.page()?;
-        let said = part_of(&parts)?;
-        let is_rest = said.first == self.length
-            && said.last + 1 == self.complete
-            && said.complete == Some(self.complete);
-        let tag = EntityTag::of(&parts.headers)?;
-        if !is_rest || !EntityTag::of(kept.headers())?.strong_eq(tag) {
-            return None;
-        }
-        let wall = fill.page.cache.shared.clock.wall();
-        let mut headers = merged(kept.original_headers(), &parts.headers, wall);
-        headers.remove(CONTENT_RANGE);
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(self.complete));
-        let body = Joined {
-            first: Some(self.stored.record.body.clone()),
-            rest: boxed(rest),
-            length: self.complete,
-        };
-        let mut whole = parts;
-        whole.status = StatusCode::OK;
-        whole.headers = headers;
-        Some((whole, Box::pin(body)))
-    }
-
-    /// Judges the whole, with all that purges either part.
-    pub(super) fn judge(&self, fill: &mut Fill, parts: &Parts) -> Result<Judged, NotStored> {
-        fill.marks.extend_from_slice(&self.stored.record.marks);
-        let length = Some(self.complete);
-        fill.judge_head(parts.status, &parts.headers, &parts.extensions, length)
-    }
-}
-
-/// A stored beginning, and the rest as it comes.
-struct Joined {
-    first: Option<Bytes>,
-    rest: AnyBody,
-    /// Of what is left of both.
-    length: u64,
-}
-
-impl Body for Joined {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = match self.first.take() {
-            Some(first) => std::task::Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => self.rest.as_mut().poll_frame(cx),
-        };
-        if let std::task::Poll::Ready(Some(Ok(frame))) = &frame {
-            let taken = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.length = self.length.saturating_sub(taken);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length)
-    }
 }
 
 #[cfg(test)]

@@ -134,6 +134,8 @@ pub(super) struct Rules {
     pub(super) strict_s_maxage: bool,
     /// Does `must-revalidate` allow to store answers to `Authorization` (RFC 9111 §3.5)?
     pub(super) authorization: bool,
+    /// Is an `Age` that cannot be read ignored (RFC 9111 §5.1), rather than taken for more than any lifetime?
+    pub(super) lenient_age: bool,
     /// Is `Cache-Control` left as it came?
     pub(super) transparent: bool,
     /// Is `No-Vary-Search` of responses honoured, and which parameters does it never ignore?
@@ -154,6 +156,7 @@ impl Rules {
             unreachable: false,
             strict_s_maxage: false,
             authorization: false,
+            lenient_age: false,
             transparent: false,
             no_vary_search: None,
         }
@@ -176,6 +179,7 @@ impl Rules {
             unreachable: true,
             strict_s_maxage: false,
             authorization: true,
+            lenient_age: true,
             transparent: true,
             no_vary_search: Some(Vec::new()),
         }

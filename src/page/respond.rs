@@ -128,6 +128,12 @@ impl Outcome {
         self
     }
 
+    /// The client gets this status too, so that it need not be told (RFC 9211 §2.3).
+    pub(super) fn without_status(mut self, sent: StatusCode) -> Self {
+        self.status = self.status.filter(|status| *status != sent);
+        self
+    }
+
     /// What is left of the lifetime, in seconds.
     pub(super) const fn with_ttl(mut self, ttl: i64) -> Self {
         self.ttl = Some(ttl);

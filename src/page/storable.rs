@@ -114,7 +114,7 @@ pub(super) fn storable(
         .or_else(guess)
         .ok_or(NotStored::NoLifetime)?;
     let overridden = order == TtlOrder::PolicyFirst && explicit != Explicit::Absent;
-    let born = match born(headers, exchange) {
+    let born = match born(headers, policy.rules.lenient_age, exchange) {
         // The age that a response came with belongs to the lifetime that it came with.
         _ if overridden => Some(exchange.answered),
         born => born,
@@ -123,12 +123,14 @@ pub(super) fn storable(
     let validates = policy.rules.validates && has_validator(headers);
     let (lifetime, born) = match born {
         Some(born) => (lifetime, born),
-        // An age that cannot be read is more than any lifetime (§5.1).
+        // An age that cannot be read is more than any lifetime.
         None => (Duration::ZERO, exchange.answered),
     };
     let fresh_until = born + lifetime;
     let is_stale = fresh_until <= exchange.answered || lifetime.is_zero();
-    if (is_stale && !terms.says_stale && !validates) || (terms.no_cache && !validates) {
+    // What came too late to be fresh may still be wanted: by `max-stale`, or while nobody can be reached.
+    let has_use = policy.rules.unreachable && !terms.no_stale && !lifetime.is_zero();
+    if (is_stale && !terms.says_stale && !validates && !has_use) || (terms.no_cache && !validates) {
         return Err(match terms.no_cache {
             true => NotStored::NoCache,
             false => NotStored::Expired,
