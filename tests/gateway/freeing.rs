@@ -142,7 +142,8 @@ async fn every_variant_is_freed() {
 
 #[tokio::test]
 async fn what_an_answer_names_by_another_scheme_is_of_another_origin() {
-    let stage = changing(|_| with_status("201 Created", &["Location: https://shop.example/a"], "")).await;
+    let stage =
+        changing(|_| with_status("201 Created", &["Location: https://shop.example/a"], "")).await;
     stage.get("/a", &[]).await;
     stage.ask("POST", "/form", &[]).await;
     assert!(stage.get("/a", &[]).await.is_hit());
