@@ -14,6 +14,7 @@ mod bad_origin;
 mod conditions;
 mod connections;
 mod directives;
+mod fields;
 mod freeing;
 mod freshness;
 mod front;

@@ -1,7 +1,7 @@
 //! Parts of responses (RFC 9111 §3.3, §3.4, RFC 9110 §14).
 
 use crate::{
-    origin::{Asked, head},
+    origin::Asked,
     stage::{Reply, Stage, page, with_status},
 };
 
@@ -405,19 +405,4 @@ async fn a_whole_answer_to_a_range_is_stored_as_the_whole() {
         (reply.status(), reply.body(), reply.is_hit()),
         (200, LETTERS, true)
     );
-}
-
-#[tokio::test]
-async fn an_answer_that_there_is_no_such_range_is_not_the_page() {
-    let stage = Stage::start(|asked, _| match asked.get("range") {
-        Some(_) => head(
-            "416 Range Not Satisfiable",
-            &["Content-Range: bytes */10", "Content-Length: 0", FRESH],
-        ),
-        None => page(&[FRESH], LETTERS),
-    })
-    .await;
-    assert_eq!(stage.get("/", &["Range: bytes=20-"]).await.status(), 416);
-    let reply = stage.get("/", &[]).await;
-    assert_eq!((reply.status(), reply.body()), (200, LETTERS));
 }
