@@ -168,6 +168,24 @@ impl CacheLayer {
         self.set(|policy| policy.rules.targets = names)
     }
 
+    /// Stores answers to `Authorization` also where all that they say of sharing is `must-revalidate`, to the letter of RFC 9111 §3.5.
+    /// Default: on for gateways; off for pages, where the response must say `public` or `s-maxage`.
+    pub fn must_revalidate_shares(self, on: bool) -> Self {
+        self.set(|policy| policy.rules.authorization = on)
+    }
+
+    /// Ignores an `Age` that is no number, and reads the first member of a list (RFC 9111 §5.1). Default: on for gateways; off for pages,
+    /// where what cannot be read is more than any lifetime.
+    pub fn ignore_invalid_age(self, on: bool) -> Self {
+        self.set(|policy| policy.rules.lenient_age = on)
+    }
+
+    /// Leaves `Cache-Control` as the response has it. Default: on for gateways; off for pages, whose clients are told `no-cache` where the
+    /// response says nothing to them, or what [`client_ttl`](Self::client_ttl) says.
+    pub fn leave_cache_control(self, on: bool) -> Self {
+        self.set(|policy| policy.rules.transparent = on)
+    }
+
     /// Gives a 200 that has no `ETag` one, strong and made of the bytes of its body, from its first hit on.
     pub fn etag(self) -> Self {
         self.set(|policy| policy.etag = true)
