@@ -1,7 +1,9 @@
 //! What frees a stored response (RFC 9111 §4.4), and what a POST leaves to be stored (RFC 9110 §9.3.3).
 
+use std::time::Duration;
+
 use crate::{
-    origin::Asked,
+    origin::{Act, Asked},
     stage::{Stage, page, with_status},
 };
 
@@ -211,4 +213,25 @@ async fn the_answer_to_a_post_serves_those_who_get_if_it_says_what_it_is() {
             "{fields:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_before_a_change_is_not_stored_after_it() {
+    let stage = Stage::acting(&[], |asked, nth| match (asked.method.as_str(), nth) {
+        ("GET", 0) => vec![
+            Act::Wait(Duration::from_millis(300)),
+            Act::Send(page(&[FRESH], "old")),
+        ],
+        _ => vec![Act::Send(page(&[FRESH], "new"))],
+    })
+    .await;
+    let slow = stage.get("/", &[]);
+    let change = async {
+        stage.counts("/", 1).await;
+        stage.ask("PUT", "/", &[]).await;
+        assert_eq!(stage.get("/", &[]).await.body(), "new");
+    };
+    let (slow, ()) = tokio::join!(slow, change);
+    assert_eq!(slow.body(), "old");
+    assert_eq!(stage.get("/", &[]).await.body(), "new");
 }

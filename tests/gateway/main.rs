@@ -10,6 +10,7 @@ mod raw;
 #[path = "../server/mod.rs"]
 mod server;
 
+mod advice;
 mod bad_origin;
 mod conditions;
 mod connections;
@@ -22,9 +23,11 @@ mod heuristics;
 mod lengths;
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod origin;
+mod parts;
 mod passing;
 mod process;
 mod ranges;
+mod refreshing;
 mod selection;
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod stage;
@@ -33,6 +36,7 @@ mod statuses;
 mod targeted;
 mod trouble;
 mod updates;
+mod validation;
 
 /// What the tests start.
 const EXAMPLE: &str = "gateway";

@@ -308,3 +308,63 @@ async fn a_parameter_that_selects_nothing_is_passed_over() {
         assert_eq!(reply.get("no-vary-search"), Some(*said));
     }
 }
+
+#[tokio::test]
+async fn a_page_is_of_its_host() {
+    let stage = Stage::start(|asked, _| page(&[FRESH], asked.get("host").unwrap_or("-"))).await;
+    for (host, hit) in [
+        ("shop.example", false),
+        ("shop.example", true),
+        ("SHOP.example", true),
+        ("shop.example:80", true),
+        ("shop.example:8080", false),
+        ("other.example", false),
+        ("shop.example.", false),
+    ] {
+        let mut client = crate::raw::Connection::open(stage.gateway.address).await;
+        client
+            .send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        let head = client.head().await;
+        let body = client.body(&head).await.expect("it is whole");
+        let is_hit = head
+            .get("cache-status")
+            .is_some_and(|status| status.contains("hit"));
+        assert_eq!(is_hit, hit, "{host}: {head:?}");
+        let expected = if hit { "shop.example" } else { host };
+        assert_eq!(String::from_utf8_lossy(&body), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_origin_may_say_which_variant_holds() {
+    let stage = Stage::start(|asked, _| match asked.get("x-a") {
+        Some("3")
+            if asked
+                .get("if-none-match")
+                .is_some_and(|tags| tags.contains("\"1\"")) =>
+        {
+            crate::stage::bare("304 Not Modified", &[FRESH, "ETag: \"1\"", "Vary: X-A"])
+        }
+        Some("3") => page(&[FRESH, "ETag: \"1\"", "Vary: X-A"], "1"),
+        value => {
+            let value = value.unwrap_or("-");
+            page(&[FRESH, &format!("ETag: \"{value}\""), "Vary: X-A"], value)
+        }
+    })
+    .await;
+    for value in ["1", "2"] {
+        assert_eq!(
+            stage.get("/", &[&format!("X-A: {value}")]).await.body(),
+            value
+        );
+    }
+    for _ in 0..2 {
+        let reply = stage.get("/", &["X-A: 3"]).await;
+        assert_eq!((reply.status(), reply.body()), (200, "1"));
+    }
+    for value in ["1", "2"] {
+        let reply = stage.get("/", &[&format!("X-A: {value}")]).await;
+        assert!(reply.is_hit() && reply.body() == value, "{reply:?}");
+    }
+}
