@@ -235,3 +235,20 @@ async fn what_was_asked_for_before_a_change_is_not_stored_after_it() {
     assert_eq!(slow.body(), "old");
     assert_eq!(stage.get("/", &[]).await.body(), "new");
 }
+
+#[tokio::test]
+async fn the_answer_to_one_persons_post_is_for_nobody_else() {
+    for field in [
+        "Authorization: Basic eDp5",
+        "Cookie: a=b",
+        "Cache-Control: no-store",
+    ] {
+        let stage = Stage::start(|asked, _| match asked.method.as_str() {
+            "POST" => page(&[FRESH, "Content-Location: /"], "post"),
+            _ => page(&[FRESH], "get"),
+        })
+        .await;
+        stage.ask("POST", "/", &["Content-Length: 0", field]).await;
+        assert_eq!(stage.get("/", &[]).await.body(), "get", "{field}");
+    }
+}

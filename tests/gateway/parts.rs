@@ -3,7 +3,7 @@
 use crate::{
     origin::Asked,
     ranges::{FRESH, LETTERS, TAG, assert_part},
-    stage::{Stage, page, with_status},
+    stage::{Stage, bare, page, with_status},
 };
 
 /// An origin that knows one range, or all of it.
@@ -259,4 +259,52 @@ async fn only_a_beginning_whose_end_is_known_is_completed() {
             assert_eq!((reply.status(), reply.body()), (200, LETTERS), "{said}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_condition_beside_a_stored_part_is_answered_rightly() {
+    let stage = Stage::start(|asked, _| match asked.get("if-none-match") {
+        Some("\"a\"") => bare("304 Not Modified", &[FRESH, TAG]),
+        _ => ranged(asked, &[FRESH, TAG]),
+    })
+    .await;
+    let range = "Range: bytes=0-3";
+    for (target, fields, status, body) in [
+        ("/has", &["If-None-Match: \"a\""][..], 304, ""),
+        ("/has-not", &["If-None-Match: \"b\""], 200, LETTERS),
+        ("/part-has", &["If-None-Match: \"a\"", range], 304, ""),
+        (
+            "/part-has-not",
+            &["If-None-Match: \"b\"", range],
+            206,
+            "abcd",
+        ),
+    ] {
+        stage.get(target, &[range]).await;
+        let reply = stage.get(target, fields).await;
+        assert_eq!(
+            (reply.status(), reply.body()),
+            (status, body),
+            "{target}: {reply:?}"
+        );
+        let reply = stage.get(target, &[]).await;
+        assert_eq!((reply.status(), reply.body()), (200, LETTERS), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_not_answered_from_a_part_as_if_it_were_the_whole() {
+    let stage = Stage::start(|asked, _| match asked.method.as_str() {
+        "HEAD" => bare("200 OK", &[FRESH, TAG, "Content-Length: 10"]),
+        _ => ranged(asked, &[FRESH, TAG]),
+    })
+    .await;
+    stage.get("/", &["Range: bytes=0-3"]).await;
+    let reply = stage.ask("HEAD", "/", &[]).await;
+    assert_eq!(
+        (reply.status(), reply.head.length()),
+        (200, Some(10)),
+        "{reply:?}"
+    );
+    assert_eq!(reply.get("content-range"), None);
 }

@@ -206,3 +206,34 @@ async fn a_request_with_content_is_not_for_the_cache() {
     }
     assert_eq!(stage.asked("/")[1].body, b"what");
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_leaves_a_whole_page_or_none() {
+    let stage = Stage::acting(&[], |_, nth| {
+        let head = head(
+            "200 OK",
+            &["Cache-Control: max-age=60", "Content-Length: 8"],
+        );
+        let (first, rest) = if nth == 0 {
+            ("half", "whole")
+        } else {
+            ("over", "full")
+        };
+        let wait = std::time::Duration::from_millis(if nth == 0 { 200 } else { 0 });
+        let rest = &rest[..4];
+        vec![
+            Act::Send(head),
+            Act::Send(first.into()),
+            Act::Wait(wait),
+            Act::Send(rest.into()),
+        ]
+    })
+    .await;
+    let mut client = crate::raw::Connection::get(stage.gateway.address, "/").await;
+    client.head().await;
+    drop(client);
+    for _ in 0..2 {
+        let reply = stage.get("/", &[]).await;
+        assert!(matches!(reply.body(), "halfwhol" | "overfull"), "{reply:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     origin::head,
-    stage::{Stage, bare, page, with_status},
+    stage::{Stage, bare, page, tagged, with_status},
 };
 
 const FRESH: &str = "Cache-Control: max-age=3600";
@@ -142,4 +142,103 @@ async fn a_whole_answer_to_a_validation_is_the_answer() {
         assert_eq!(reply.is_hit(), hit, "{target}");
         assert_eq!(reply.body(), if hit { body } else { "2" }, "{target}");
     }
+}
+
+#[tokio::test]
+async fn a_validation_that_is_not_to_be_stored_freshens_nothing() {
+    for field in [
+        "Cache-Control: no-store",
+        "Authorization: Basic eDp5",
+        "Cookie: a=b",
+    ] {
+        let stage = Stage::start(|asked, nth| {
+            let fields = if nth == 0 { &STALE[..] } else { &[FRESH] };
+            tagged(asked, "\"a\"", fields, "stored")
+        })
+        .await;
+        stage.get("/", &[]).await;
+        let reply = stage.get("/", &[field]).await;
+        assert_eq!((reply.status(), reply.body()), (200, "stored"), "{field}");
+        assert!(!stage.get("/", &[]).await.is_hit(), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_private_validation_says_is_told_to_nobody_else() {
+    let stage = Stage::start(|asked, nth| match nth {
+        0 => page(&[&STALE[..], &["ETag: \"a\""]].concat(), "stored"),
+        1 => bare("304 Not Modified", &[FRESH, "ETag: \"a\"", "X-Own: 1"]),
+        _ => tagged(asked, "\"a\"", &[FRESH], "stored"),
+    })
+    .await;
+    stage.get("/", &[]).await;
+    let reply = stage.get("/", &["Authorization: Basic eDp5"]).await;
+    assert_eq!((reply.status(), reply.body()), (200, "stored"));
+    let reply = stage.get("/", &[]).await;
+    assert_eq!(
+        (reply.body(), reply.get("x-own"), reply.is_hit()),
+        ("stored", None, false),
+        "{reply:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_head_is_never_told_that_nothing_changed_unless_it_asked() {
+    let stage = Stage::start(|asked, nth| match (nth, asked.get("if-none-match")) {
+        (0, _) => page(&[&STALE[..], &["ETag: \"a\""]].concat(), "stored"),
+        (_, Some(_)) => bare("304 Not Modified", &[FRESH, "ETag: \"a\""]),
+        (_, None) => head("200 OK", &[FRESH, "ETag: \"a\"", "Content-Length: 6"]),
+    })
+    .await;
+    for (target, fields, status) in [
+        ("/plain", &[][..], 200),
+        ("/has", &["If-None-Match: \"a\""], 304),
+    ] {
+        stage.get(target, &[]).await;
+        let reply = stage.ask("HEAD", target, fields).await;
+        assert_eq!(reply.status(), status, "{target}: {reply:?}");
+        let reply = stage.get(target, &[]).await;
+        assert_eq!((reply.status(), reply.body()), (200, "stored"), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_sets_a_cookie_or_is_for_one_freshens_nothing_for_others() {
+    for (field, said) in [
+        ("X-None: 1", "Set-Cookie: a=b"),
+        ("X-None: 1", "Cache-Control: private"),
+        ("X-None: 1", "Cache-Control: no-store"),
+        ("Authorization: Basic eDp5", "X-Own: 1"),
+        ("Cookie: a=b", "X-Own: 1"),
+    ] {
+        let stage = Stage::start(move |asked, _| match asked.method.as_str() {
+            "HEAD" => head(
+                "200 OK",
+                &[
+                    "Cache-Control: max-age=60",
+                    "ETag: \"a\"",
+                    "Content-Length: 6",
+                    said,
+                ],
+            ),
+            _ => tagged(asked, "\"a\"", &STALE, "stored"),
+        })
+        .await;
+        stage.get("/", &[]).await;
+        assert_eq!(stage.ask("HEAD", "/", &[field]).await.status(), 200);
+        let reply = stage.get("/", &[]).await;
+        assert_eq!(reply.body(), "stored");
+        assert!(!reply.is_hit(), "{field}, {said}: {reply:?}");
+        assert_eq!(
+            (reply.get("set-cookie"), reply.get("x-own")),
+            (None, None),
+            "{field}, {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_304_to_a_head_that_asked_for_none_is_no_answer() {
+    let stage = Stage::start(|_, _| bare("304 Not Modified", &[FRESH])).await;
+    assert_eq!(stage.ask("HEAD", "/", &[]).await.status(), 502);
 }
