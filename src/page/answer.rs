@@ -61,7 +61,7 @@ pub(super) fn from_record<B>(
     } else {
         let ttl = stored.ttl(age);
         let status = status_of(&page.cache, outcome.with_ttl(ttl), wish.shown);
-        stored.shared_headers(age, status, shows)
+        stored.shared_headers(Some(age), status, shows)
     };
     if page.policy.x_cache {
         headers.insert(X_CACHE, HeaderValue::from_static(outcome.reason.x_cache()));
@@ -176,9 +176,11 @@ pub(super) fn from_flight<B>(
     let cache = &page.cache.shared;
     let age = now.since(shared.times.born).as_secs();
     let status = status_of(&page.cache, Outcome::of(reason), wish.shown);
-    let mut headers = shared
-        .head
-        .shared_headers(age, status, wish.shown != Shown::Nothing);
+    let mut headers = shared.head.shared_headers(
+        (age > 0).then_some(age),
+        status,
+        wish.shown != Shown::Nothing,
+    );
     if page.policy.x_cache {
         headers.insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
     }

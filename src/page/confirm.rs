@@ -13,6 +13,7 @@ use super::commit::Commit;
 use super::complete::complete_fields;
 use super::fill::{Fill, Judged};
 use super::flow::{Answer, Call};
+use super::lead::Asks;
 use super::lookup::{Missed, Stored};
 use super::respond::{self, date_seconds};
 use super::service::withhold;
@@ -33,7 +34,13 @@ pub(super) enum Confirming {
 }
 
 impl Confirming {
-    pub(super) async fn of(fill: &Fill, missed: &Missed, want: &Want, response: &Parts) -> Self {
+    pub(super) async fn of(
+        fill: &Fill,
+        missed: &Missed,
+        want: &Want,
+        asks: Asks,
+        response: &Parts,
+    ) -> Self {
         let answer = &response.headers;
         let stored: Vec<(&Stored, &StoredPage)> = missed
             .stored
@@ -68,6 +75,8 @@ impl Confirming {
                     Self::Holds((*stored).clone())
                 })
             }
+            // Nothing that is stored was asked about.
+            Confirmed::Holds | Confirmed::Nothing if asks != Asks::Validators => Self::TheClients,
             // Which of several tags it is about cannot be told, unless the client's are those that are stored.
             Confirmed::Holds
                 if !want.headers.contains_key(IF_NONE_MATCH)
@@ -145,7 +154,8 @@ impl Fill {
                 }
             }
             Err(why) => {
-                if matches!(why, NotStored::NoStore | NotStored::Private) {
+                // Unless that is for what this request is, the old terms hold no more.
+                if !matches!(why, NotStored::Credentials | NotStored::Identity) {
                     self.take_away(old).await;
                 }
                 let head = StoredPage::new(

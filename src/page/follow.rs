@@ -189,7 +189,7 @@ impl<S, B> Call<S, B> {
         let unreachable = self.page.policy.rules.unreachable;
         match missed.stand_in(&self.want.advice, how, unreachable, now) {
             Some(stored) => {
-                let outcome = Outcome::of(Reason::StaleOnError(how));
+                let outcome = Outcome::of(Reason::StaleOnError(how)).with_absence(missed.absence);
                 let stored = stored.clone();
                 self.take_record(&stored, outcome).await
             }

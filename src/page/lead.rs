@@ -124,7 +124,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
 
 /// Under which conditions the handler was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asks {
+pub(super) enum Asks {
     /// Under none: the answer is the whole page.
     ForAll,
     /// Under those of its client alone.
@@ -225,7 +225,7 @@ impl Settling<'_> {
     ) -> Response<PageBody<B>> {
         let now = fill.page.cache.shared.clock.now();
         let (parts, body) = response.into_parts();
-        let confirming = Confirming::of(&fill, self.missed, self.want, &parts).await;
+        let confirming = Confirming::of(&fill, self.missed, self.want, self.asks, &parts).await;
         match confirming {
             Confirming::Holds(stored) => {
                 let reason = Reason::Validated(self.missed.absence);
@@ -240,7 +240,7 @@ impl Settling<'_> {
                 }
             }
             // It answers this client's condition, and says nothing of the page: who waited begins anew.
-            Confirming::TheClients if self.want.conditional && self.asks != Asks::ForAll => {
+            Confirming::TheClients if self.want.conditional => {
                 drop(lead);
                 let mut response = Response::from_parts(parts, PageBody::passed(body));
                 self.finish(&fill, &mut response, NotStored::Status);
@@ -271,7 +271,9 @@ impl Settling<'_> {
         shared.unwell.note(lead.key(), false, now);
         let reaches = page.policy.rules.unreachable;
         if let Some(stored) = self.missed.stand_in(&self.want.advice, how, reaches, now) {
-            let outcome = Outcome::of(Reason::StaleOnError(how)).with_status(status);
+            let outcome = Outcome::of(Reason::StaleOnError(how))
+                .with_status(status)
+                .with_absence(self.missed.absence);
             let wish = self.want.wish();
             if let Some(answer) = answer::from_record(page, &stored.record, wish, outcome, now) {
                 lead.fail(how);

@@ -111,6 +111,8 @@ pub(super) struct Outcome {
     /// The status of the handler's answer, where another one is sent.
     status: Option<StatusCode>,
     ttl: Option<i64>,
+    /// What the store lacked, where the reason does not say.
+    absence: Absence,
 }
 
 impl Outcome {
@@ -119,7 +121,14 @@ impl Outcome {
             reason,
             status: None,
             ttl: None,
+            absence: Absence::Stale,
         }
+    }
+
+    /// What stood in for the handler was not fresh, or not fresh enough for the request.
+    pub(super) const fn with_absence(mut self, absence: Absence) -> Self {
+        self.absence = absence;
+        self
     }
 
     /// The handler answered with this status, and the client gets another.
@@ -165,7 +174,7 @@ pub(super) fn status_of(cache: &Cache, outcome: Outcome, shown: Shown) -> Header
     let (member, ttl) = match reason {
         Reason::Hit | Reason::StaleHit(_) => (Member::hit(name), true),
         Reason::Validated(absence) => (forwarded(fwd(absence), true, None), true),
-        Reason::StaleOnError(_) => (forwarded(Fwd::Stale, false, None), true),
+        Reason::StaleOnError(_) => (forwarded(fwd(outcome.absence), false, None), true),
         Reason::Collapsed(absence) => {
             let shared = Some(Collapsed::Shared);
             (forwarded(fwd(absence), false, shared), false)

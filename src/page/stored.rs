@@ -183,19 +183,19 @@ impl StoredPage {
         headers
     }
 
-    /// The fields of an answer that another request's flight brought.
+    /// The fields of any other answer made of this head. `age` is `None` for what has just been made.
     pub(super) fn shared_headers(
         &self,
-        age: u64,
+        age: Option<u64>,
         status: HeaderValue,
         shows_status: bool,
     ) -> HeaderMap {
         let mut headers = self.headers.clone();
-        if age == 0 {
-            headers.remove(AGE);
-        } else {
-            headers.insert(AGE, HeaderValue::from(age));
-        }
+        match age {
+            Some(age) => headers.insert(AGE, HeaderValue::from(age)),
+            None => headers.remove(AGE),
+        };
+        let age = age.unwrap_or_default();
         if let Some(cache_control) = self.cache_control(age) {
             headers.insert(CACHE_CONTROL, cache_control);
         }

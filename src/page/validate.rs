@@ -34,12 +34,8 @@ pub(super) fn add_validators<'a>(
     if !any {
         return false;
     }
-    // An `If-None-Match: *` asks for another thing than whether our copy holds.
-    if request
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .any(|line| line.as_bytes().trim_ascii() == b"*")
-    {
+    // A star asks for another thing than whether our copy holds, and what cannot be read must not take its effect from our tag.
+    if !matches!(TagList::if_none_match(request), TagList::Tags(_)) {
         request.remove(IF_NONE_MATCH);
     }
     for tag in tags {

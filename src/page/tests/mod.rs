@@ -4,23 +4,37 @@
 
 mod basics;
 mod bounds;
+mod conditions;
 mod cves;
+mod failing;
 mod fences;
 mod flights;
 mod followers;
 mod found;
+mod gateway_rules;
+mod heads;
 mod histories;
 mod joins;
+mod merging;
+mod oracle;
+mod origin;
 mod passing;
 mod peers;
 mod people;
 mod placing;
+mod ranges;
+mod rearming;
+mod refreshing;
+mod request_rules;
 mod rules;
 mod selecting;
+mod staleness;
 mod stores;
+mod timeouts;
 mod trouble;
 mod uncollapsed;
 mod unsafe_methods;
+mod validating;
 mod versions;
 
 use std::convert::Infallible;
