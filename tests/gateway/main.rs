@@ -12,6 +12,7 @@ mod server;
 
 mod advice;
 mod bad_origin;
+mod completion;
 mod conditions;
 mod connections;
 mod directives;

@@ -95,21 +95,32 @@ impl Stage {
 
 /// Asks on a connection of its own.
 pub(crate) async fn ask(gateway: &Server, method: &str, target: &str, fields: &[&str]) -> Reply {
+    let reply = ask_if_any(gateway, method, target, fields).await;
+    reply.expect("the gateway answers instead of closing")
+}
+
+/// `None` when the gateway closes without an answer.
+pub(crate) async fn ask_if_any(
+    gateway: &Server,
+    method: &str,
+    target: &str,
+    fields: &[&str],
+) -> Option<Reply> {
     let mut client = Connection::open(gateway.address).await;
     let fields: Vec<_> = fields.iter().map(|field| dated(field)).collect();
     let mut fields: Vec<_> = fields.iter().map(String::as_str).collect();
     fields.push("Connection: close");
     client.ask(method, target, &fields).await;
-    let head = client.head().await;
+    let head = client.head_if_any().await?;
     let body = match (method, head.status) {
         // They end with their heads, whatever these say.
         ("HEAD", _) | (_, 204 | 304) => Some(client.rest().await),
         _ => client.body(&head).await,
     };
-    Reply {
+    Some(Reply {
         head,
         body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
-    }
+    })
 }
 
 impl Reply {

@@ -210,6 +210,7 @@ async fn a_head_that_sets_a_cookie_or_is_for_one_freshens_nothing_for_others() {
         ("X-None: 1", "Cache-Control: no-store"),
         ("Authorization: Basic eDp5", "X-Own: 1"),
         ("Cookie: a=b", "X-Own: 1"),
+        ("Cache-Control: no-store", "X-Own: 1"),
     ] {
         let stage = Stage::start(move |asked, _| match asked.method.as_str() {
             "HEAD" => head(

@@ -47,14 +47,21 @@ async fn a_fresh_response_that_covers_an_error_is_not_said_to_be_stale() {
     let world = World::new();
     let site = gateway(
         &world,
-        &[(200, &[("cache-control", "max-age=5")], "page"), (0, &[], "")],
+        &[
+            (200, &[("cache-control", "max-age=5")], "page"),
+            (0, &[], ""),
+        ],
     );
     site.get("/p").await;
     world.advance(Duration::from_secs(3));
     let asked = get_with("/p", &[("cache-control", "max-age=0")]);
     let answer = site.ask(asked).await;
     assert_eq!((answer.status.as_u16(), &*answer.body), (200, "page"));
-    assert!(answer.said().starts_with("fwd=request"), "{}", answer.said());
+    assert!(
+        answer.said().starts_with("fwd=request"),
+        "{}",
+        answer.said()
+    );
 }
 
 /// RFC 9111 §5.2.1.5: nothing of the answer to a request that says `no-store` is stored, nor put into what is.
@@ -129,7 +136,11 @@ async fn a_304_to_the_clients_own_condition_is_passed_on_though_something_is_sto
         let site = gateway(
             &world,
             &[
-                (404, &[("cache-control", "max-age=1, stale-if-error=60")], "none"),
+                (
+                    404,
+                    &[("cache-control", "max-age=1, stale-if-error=60")],
+                    "none",
+                ),
                 (304, &[("last-modified", DATE)], ""),
             ],
         );
@@ -148,7 +159,11 @@ async fn an_error_in_answer_to_a_range_does_not_replace_what_is_good() {
     let site = gateway(
         &world,
         &[
-            (200, &[("cache-control", "max-age=1, stale-if-error=60")], "page"),
+            (
+                200,
+                &[("cache-control", "max-age=1, stale-if-error=60")],
+                "page",
+            ),
             (500, &[("cache-control", "max-age=8")], "error"),
             (500, &[], "error"),
         ],

@@ -270,8 +270,7 @@ fn storing(entry: &Entry, authorization: bool, now: i64) -> Storing {
     let explicit =
         number!(says, MaxAge).is_some() || entry.has_s_maxage() || entry.reply.expires.is_some();
     let permitted = explicit || says_so(Say::Public) || is_guessed(entry.reply.status);
-    let windowed =
-        number!(says, WhileRevalidate).is_some() || number!(says, IfError).is_some();
+    let windowed = number!(says, WhileRevalidate).is_some() || number!(says, IfError).is_some();
     if !permitted || !explicit && !entry.is_validatable() && !windowed {
         return Storing::No;
     }
@@ -622,13 +621,20 @@ impl Model {
         let held = entry.says(Say::NoCache) || stale >= 0 && entry.must_revalidate();
         let strict = held || stale >= 0 && entry.has_s_maxage();
         let allowed = covers(number!(entry.reply.says, IfError)) && !held
-            || covers(wish.if_error.filter(|most| *most > 0).map(|most| most * 1_000)) && !strict
+            || covers(
+                wish.if_error
+                    .filter(|most| *most > 0)
+                    .map(|most| most * 1_000),
+            ) && !strict
             || reply.unreachable && !strict
             || stale < 0 && !held && wish.if_error.is_some_and(|most| most > 0);
         let demanding = wish.no_cache
             || wish.max_age.is_some()
             || wish.min_fresh.is_some()
-            || wish.max_stale.flatten().is_some_and(|most| stale > most * 1_000);
+            || wish
+                .max_stale
+                .flatten()
+                .is_some_and(|most| stale > most * 1_000);
         if allowed && (!demanding || !self.may(Room::ErrorDespiteWish)) {
             let age = Aged::Exactly(age / 1_000);
             // TODO found.rs: a reason of its own, also where what is stored is fresh.

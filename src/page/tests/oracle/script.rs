@@ -122,7 +122,9 @@ impl Plan {
             url: self.url,
             wish: self.wish,
             tags,
-            since: self.since.map(|(back, moved)| older(back).modified() + moved),
+            since: self
+                .since
+                .map(|(back, moved)| older(back).modified() + moved),
             range: self.range,
             if_range: self.if_range.map(|condition| match condition {
                 IfRange::Tag(back) => tag(back),
@@ -242,10 +244,7 @@ impl fmt::Display for Step {
 }
 
 pub(super) fn scripts() -> impl Strategy<Value = Script> {
-    (
-        [kinds(), kinds()],
-        prop::collection::vec(steps(), 2..10),
-    )
+    ([kinds(), kinds()], prop::collection::vec(steps(), 2..10))
         .prop_map(|(kinds, steps)| Script { kinds, steps })
 }
 
@@ -328,17 +327,19 @@ fn plans() -> impl Strategy<Value = Plan> {
         prop::option::weighted(0.15, since),
         prop::option::weighted(0.15, (range, prop::option::weighted(0.4, if_range))),
     )
-        .prop_map(|((method, url, wish, lang, authorization), tags, since, range)| Plan {
-            method,
-            url,
-            wish,
-            tags,
-            since,
-            range: range.map(|(range, _)| range),
-            if_range: range.and_then(|(_, condition)| condition),
-            lang,
-            authorization,
-        })
+        .prop_map(
+            |((method, url, wish, lang, authorization), tags, since, range)| Plan {
+                method,
+                url,
+                wish,
+                tags,
+                since,
+                range: range.map(|(range, _)| range),
+                if_range: range.and_then(|(_, condition)| condition),
+                lang,
+                authorization,
+            },
+        )
 }
 
 fn wishes() -> impl Strategy<Value = Wish> {
@@ -352,15 +353,17 @@ fn wishes() -> impl Strategy<Value = Wish> {
         some_seconds(),
     )
         .prop_map(
-            |([no_cache, no_store, only_if_cached], max_age, max_stale, min_fresh, if_error)| Wish {
-                no_cache,
-                no_store,
-                only_if_cached,
-                max_age,
-                max_stale,
-                // To ask for both makes no sense, and nobody says what it means.
-                min_fresh: min_fresh.filter(|_| max_stale.is_none()),
-                if_error,
+            |([no_cache, no_store, only_if_cached], max_age, max_stale, min_fresh, if_error)| {
+                Wish {
+                    no_cache,
+                    no_store,
+                    only_if_cached,
+                    max_age,
+                    max_stale,
+                    // To ask for both makes no sense, and nobody says what it means.
+                    min_fresh: min_fresh.filter(|_| max_stale.is_none()),
+                    if_error,
+                }
             },
         )
 }
