@@ -51,8 +51,8 @@ async fn what_is_not_of_the_hop_is_stored_as_it_came() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_passed_on_keeps_what_it_says_of_trying_again() {
-    // Of a stored one, the delay may be over; §3.1 knows no exception for it.
+async fn a_stored_answer_keeps_what_it_says_of_trying_again() {
+    // §3.1 knows no exception for it.
     let stage = Stage::start(|_, _| with_status("503 Text", &[FRESH, "Retry-After: 10"], "")).await;
     for hit in [false, true] {
         let reply = stage.get("/", &[]).await;

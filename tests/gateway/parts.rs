@@ -308,3 +308,15 @@ async fn a_head_is_not_answered_from_a_part_as_if_it_were_the_whole() {
     );
     assert_eq!(reply.get("content-range"), None);
 }
+
+#[tokio::test]
+async fn the_answer_says_that_a_part_was_there() {
+    let stage = Stage::start(|asked, _| ranged(asked, &[FRESH, TAG])).await;
+    for target in ["/outside", "/whole"] {
+        stage.get(target, &["Range: bytes=0-3"]).await;
+    }
+    let reply = stage.get("/outside", &["Range: bytes=2-5"]).await;
+    assert_eq!(reply.forwarded().as_deref(), Some("partial"));
+    let reply = stage.get("/whole", &[]).await;
+    assert_eq!(reply.forwarded().as_deref(), Some("partial"));
+}
