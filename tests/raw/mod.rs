@@ -236,6 +236,11 @@ impl Head {
         value
     }
 
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.fields.iter().filter(|(field, _)| field == name);
+        fields.map(|(_, value)| value.as_str()).collect()
+    }
+
     pub(crate) fn length(&self) -> Option<usize> {
         self.get("content-length")
             .map(|length| length.parse().expect("a length is a number"))

@@ -1,15 +1,13 @@
 //! An HTTP client, and what its answers say.
 
-use std::collections::BTreeMap;
-
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode,
     header::{HOST, HeaderMap, HeaderValue},
     redirect,
 };
-use sfv::{BareItem, List, ListEntry, Parser};
 
 use crate::{
+    cache_status::CacheStatus,
     raw::{self, within},
     server::Server,
 };
@@ -26,10 +24,6 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
-
-/// The one member of a `Cache-Status`, by an independent parser.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CacheStatus(BTreeMap<String, String>);
 
 impl Client {
     pub(crate) fn new() -> Self {
@@ -144,50 +138,5 @@ impl Answer {
             self.status == StatusCode::OK && self.cache().is_hit(),
             "{self:?}"
         );
-    }
-}
-
-impl CacheStatus {
-    /// Exactly one member, `larder`, with parameters that stand there once.
-    pub(crate) fn parse(value: &str) -> Self {
-        let list: List = Parser::new(value)
-            .parse()
-            .unwrap_or_else(|error| panic!("{value:?} is no structured field: {error}"));
-        let [ListEntry::Item(item)] = list.as_slice() else {
-            panic!("{value:?} has more than one plain member");
-        };
-        let named = matches!(&item.bare_item, BareItem::Token(name) if name.as_str() == "larder");
-        assert!(named, "{value:?} is of another cache");
-        let parameters = item.params.iter().map(|(name, value)| {
-            let value = match value {
-                BareItem::Boolean(true) => "?1".to_owned(),
-                BareItem::Boolean(false) => "?0".to_owned(),
-                BareItem::Token(token) => token.as_str().to_owned(),
-                BareItem::Integer(integer) => i64::from(*integer).to_string(),
-                other => panic!("{name} is no token, boolean or integer: {other:?}"),
-            };
-            (name.as_str().to_owned(), value)
-        });
-        Self(parameters.collect())
-    }
-
-    pub(crate) fn of(parameters: &[(&str, &str)]) -> Self {
-        let own = |(name, value): &(&str, &str)| (String::from(*name), String::from(*value));
-        Self(parameters.iter().map(own).collect())
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    pub(crate) fn is_hit(&self) -> bool {
-        self.get("hit") == Some("?1") && self.get("fwd").is_none()
-    }
-
-    pub(crate) fn ttl(&self) -> u64 {
-        let ttl = self
-            .get("ttl")
-            .unwrap_or_else(|| panic!("no ttl: {self:?}"));
-        ttl.parse().expect("a fresh page has time left")
     }
 }

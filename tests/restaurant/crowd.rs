@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::{
-    client::{Answer, CacheStatus, Client},
+    cache_status::CacheStatus,
+    client::{Answer, Client},
     raw::Connection,
     server::Server,
 };

@@ -1,6 +1,10 @@
 //! The restaurant as its visitors meet it: the example runs as a process, and is asked over sockets.
 
 #[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "../cache_status/mod.rs"]
+mod cache_status;
+
+#[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "../raw/mod.rs"]
 mod raw;
 

@@ -3,7 +3,8 @@
 use reqwest::{Method, StatusCode};
 
 use crate::{
-    client::{CacheStatus, Client, send},
+    cache_status::CacheStatus,
+    client::{Client, send},
     raw::Connection,
     server::Server,
 };
