@@ -9,11 +9,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use super::flight::Lead;
+use super::freshness::is_fresh;
 use super::layer::Page;
 use super::search::{Known, SearchKey};
 use super::stored::StoredPage;
 use super::variants::Variants;
 use crate::background::Background;
+use crate::clock::Now;
 use crate::header::no_vary_search::NoVarySearch;
 use crate::monitor::NotStored;
 use crate::store::{
@@ -146,6 +148,15 @@ impl Commit {
         Err(NotStored::Variants)
     }
 
+    /// Stamps tell only what a purge lies between. Without one it is by their age that responses are told apart, as long as the other is
+    /// still good: what is stale makes room for anything.
+    fn is_older_than(&self, standing: &Record, now: Now) -> bool {
+        standing.stamp.seq > self.stamp.seq
+            || (standing.stamp.seq == self.stamp.seq
+                && is_fresh(&standing.times, now)
+                && standing.times.born > self.times.born)
+    }
+
     async fn make_known(&self) {
         if let Some((search, rule)) = &self.search {
             let known = Known {
@@ -182,7 +193,7 @@ impl Commit {
                 return Ok(Some(()));
             }
             // A slow old fill must not replace what a younger one has stored.
-            (Some(standing), None) if standing.stamp.seq > self.stamp.seq => return Ok(Some(())),
+            (Some(standing), None) if self.is_older_than(standing, now) => return Ok(Some(())),
             (_, None) if self.vary.is_empty() => return self.put(base, record.clone(), when).await,
             // A page that stood there was made without `Vary`, and is not used blindly any more.
             (_, None) => Variants::default(),
@@ -194,6 +205,14 @@ impl Commit {
         let (mut next, dropped) = index.with(&self.vary, &self.variant, self.date, keep, now, most);
         let answer = self.head.headers();
         next.note(&self.base, &self.variant, &self.selecting, answer);
+        if standing_variant && self.over.is_none() {
+            let found = shared.get(&[Key::new(&self.variant)], now).await;
+            let found = found.map_err(unwell)?.into_iter().next();
+            let standing = found.and_then(|found| found.record);
+            if standing.is_some_and(|standing| self.is_older_than(&standing, now)) {
+                return Ok(Some(()));
+            }
+        }
         let over = match (self.over, standing_variant) {
             (Some(over), true) => When::Same(over),
             _ => When::Fenced,

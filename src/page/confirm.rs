@@ -13,6 +13,7 @@ use super::commit::Commit;
 use super::complete::complete_fields;
 use super::fill::{Fill, Judged};
 use super::flow::{Answer, Call};
+use super::freshness::born;
 use super::lead::Asks;
 use super::lookup::{Missed, Stored};
 use super::respond::{self, date_seconds};
@@ -21,16 +22,27 @@ use super::stored::StoredPage;
 use super::validate::{Confirmed, confirmed, contradicts_length, head_confirms, is_listed, merged};
 use super::want::Want;
 use crate::monitor::{Bypass, NotStored, Reason};
-use crate::store::{Head, If, Key, Kind, Op, Record};
+use crate::store::{Head, If, Key, Kind, Op, Record, Times};
 
 /// What a 304 came to.
 pub(super) enum Confirming {
     /// It confirms this, as it stands now.
-    Holds(Stored),
+    Holds(Stored, ForOthers),
     /// It is about what the client has.
     TheClients,
     /// It is about nothing that was asked; what is stored has been taken away, so that the next request asks for all of it.
     Contradicted,
+}
+
+/// What those who wait have of a confirmed response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ForOthers {
+    /// The same answer.
+    Same,
+    /// Another selection by now: they look it up.
+    Selected,
+    /// Nothing, for what the handler said with it.
+    Refused(NotStored),
 }
 
 impl Confirming {
@@ -63,7 +75,9 @@ impl Confirming {
                     let updated = fill.update(old, page, answer, &response.extensions).await;
                     preferred.get_or_insert(updated);
                 }
-                preferred.map_or(Self::Contradicted, Self::Holds)
+                preferred.map_or(Self::Contradicted, |(stored, others)| {
+                    Self::Holds(stored, others)
+                })
             }
             // Its validator holds for this request, but what is stored may be a part of what there is: the next one asks for all of it.
             Confirmed::Updates(places) => {
@@ -72,7 +86,7 @@ impl Confirming {
                 }
                 let first = places.first().and_then(|place| stored.get(*place));
                 first.map_or(Self::Contradicted, |(stored, _)| {
-                    Self::Holds((*stored).clone())
+                    Self::Holds((*stored).clone(), ForOthers::Same)
                 })
             }
             // Nothing that is stored was asked about.
@@ -84,7 +98,7 @@ impl Confirming {
                         .iter()
                         .all(|page| is_listed(page.headers(), &want.headers)) =>
             {
-                Self::Holds((*first).clone())
+                Self::Holds((*first).clone(), ForOthers::Same)
             }
             Confirmed::Nothing if is_listed(answer, &want.headers) => Self::TheClients,
             Confirmed::Holds | Confirmed::Nothing => {
@@ -105,7 +119,7 @@ impl Fill {
         page: &StoredPage,
         answer: &HeaderMap,
         extensions: &Extensions,
-    ) -> Stored {
+    ) -> (Stored, ForOthers) {
         let wall = self.page.cache.shared.clock.wall();
         let mut headers = merged(page.original_headers(), answer, wall);
         let length = Some(old.record.body.len() as u64);
@@ -127,6 +141,14 @@ impl Fill {
                 rule,
                 variant,
             }) => {
+                let key = match plan.vary.is_empty() {
+                    true => base.clone(),
+                    false => variant.clone().into(),
+                };
+                let others = match key == old.key {
+                    true => ForOthers::Same,
+                    false => ForOthers::Selected,
+                };
                 let policy = &self.page.policy;
                 let completed = complete_fields(&mut headers, policy, &plan.vary, exchange.wall);
                 let lifetime = plan.lifetime.as_secs();
@@ -148,10 +170,7 @@ impl Fill {
                 let record = commit.record(body, trailers);
                 // Whatever becomes of it there, it was confirmed for this request.
                 let _ = commit.file_record(&record).await;
-                Stored {
-                    key: old.key.clone(),
-                    record,
-                }
+                (Stored { key, record }, others)
             }
             Err(why) => {
                 // Unless that is for what this request is, the old terms hold no more.
@@ -166,18 +185,21 @@ impl Fill {
                     super::complete::Completed::default(),
                 )
                 .completed(&body, trailers, false);
-                let now = self.page.cache.shared.clock.now();
-                let times = crate::store::Times {
-                    born: now,
-                    fresh_until: now,
-                    keep_until: now,
+                let lenient = self.page.policy.rules.lenient_age;
+                let exchange = self.exchange();
+                let born = born(&headers, lenient, &exchange).unwrap_or(exchange.answered);
+                let times = Times {
+                    born,
+                    fresh_until: born,
+                    keep_until: born,
                 };
                 let head = Head::Live(Box::new(head));
                 let record = Record::new(Kind::Page, self.stamp, times, marks, head, body);
-                Stored {
+                let stored = Stored {
                     key: old.key.clone(),
                     record: Arc::new(record),
-                }
+                };
+                (stored, ForOthers::Refused(why))
             }
         }
     }

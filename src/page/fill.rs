@@ -79,11 +79,7 @@ impl Fill {
         length: Option<u64>,
     ) -> Result<Judged, NotStored> {
         let shared = &self.page.cache.shared;
-        let exchange = Exchange {
-            asked: self.asked,
-            answered: shared.clock.now(),
-            wall: shared.clock.wall(),
-        };
+        let exchange = self.exchange();
         let inherited = extensions.get::<Inherited>();
         if inherited.is_some_and(|inherited| inherited.separated) {
             return Err(NotStored::KeyParts);
@@ -132,6 +128,16 @@ impl Fill {
             rule,
             variant,
         })
+    }
+
+    /// The exchange with the handler, whose answer has just come.
+    pub(super) fn exchange(&self) -> Exchange {
+        let clock = &self.page.cache.shared.clock;
+        Exchange {
+            asked: self.asked,
+            answered: clock.now(),
+            wall: clock.wall(),
+        }
     }
 
     pub(super) fn refuse(&self, lead: Lead, why: NotStored) {

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::answer::{self, spare_the_body};
 use super::beginning::Beginning;
 use super::body::{BoxError, PageBody, boxed};
-use super::confirm::Confirming;
+use super::confirm::{Confirming, ForOthers};
 use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
@@ -177,6 +177,9 @@ impl Settling<'_> {
         {
             return self.complete(fill, lead, response, beginning).await;
         }
+        if response.status().is_server_error() && self.has_something_good() {
+            return self.pass(&fill, lead, response, NotStored::Status);
+        }
         match fill.judge(&response) {
             Err(why) => self.pass(&fill, lead, response, why),
             Ok(judged) => {
@@ -184,6 +187,12 @@ impl Settling<'_> {
                 self.store(fill, lead, parts, boxed(body), judged)
             }
         }
+    }
+
+    /// Is there something that an error must not replace (RFC 9111 §4.3.3)?
+    fn has_something_good(&self) -> bool {
+        let mut pages = self.missed.stored.iter().filter_map(Stored::page);
+        pages.any(|page| !page.status().is_server_error())
     }
 
     /// The rest of what is stored has come, or what claims to be.
@@ -227,13 +236,17 @@ impl Settling<'_> {
         let (parts, body) = response.into_parts();
         let confirming = Confirming::of(&fill, self.missed, self.want, self.asks, &parts).await;
         match confirming {
-            Confirming::Holds(stored) => {
+            Confirming::Holds(stored, others) => {
                 let reason = Reason::Validated(self.missed.absence);
                 let outcome = Outcome::of(reason).with_status(Some(parts.status));
                 let wish = self.want.wish();
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
                     Some(answer) => {
-                        lead.validated(stored);
+                        match others {
+                            ForOthers::Same => lead.validated(stored),
+                            ForOthers::Selected => drop(lead),
+                            ForOthers::Refused(why) => fill.refuse(lead, why),
+                        }
                         answer
                     }
                     None => answer::unanswered(&fill.page, Unanswered::NotModified),

@@ -11,7 +11,7 @@ use super::body::{BoxError, PageBody, boxed};
 use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
-use super::freshness::{Exchange, Explicit, explicit_lifetime};
+use super::freshness::{Explicit, explicit_lifetime};
 use super::request::RequestHead;
 use super::respond;
 use super::service::withhold;
@@ -75,13 +75,7 @@ fn serves_gets<B: Body>(
         return None;
     }
     let (directives, targeted) = ResponseDirectives::of(headers, &fill.page.policy.rules.targets);
-    let clock = &fill.page.cache.shared.clock;
-    let exchange = Exchange {
-        asked: fill.asked,
-        answered: clock.now(),
-        wall: clock.wall(),
-    };
-    match explicit_lifetime(&directives, headers, targeted, &exchange) {
+    match explicit_lifetime(&directives, headers, targeted, &fill.exchange()) {
         Explicit::For(span) if !span.is_zero() => fill.judge(response).ok(),
         _ => None,
     }
