@@ -9,13 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use super::flight::Lead;
-use super::freshness::is_fresh;
 use super::layer::Page;
 use super::search::{Known, SearchKey};
 use super::stored::StoredPage;
 use super::variants::Variants;
 use crate::background::Background;
-use crate::clock::Now;
 use crate::header::no_vary_search::NoVarySearch;
 use crate::monitor::NotStored;
 use crate::store::{
@@ -76,6 +74,7 @@ impl Ending {
                     if is_for_all {
                         page.cache.shared.remembered.forget(lead.key(), credentials);
                     }
+                    page.cache.shared.unwell.forget(lead.key(), false);
                     lead.land();
                 }
                 Err(why) => {
@@ -148,13 +147,13 @@ impl Commit {
         Err(NotStored::Variants)
     }
 
-    /// Stamps tell only what a purge lies between. Without one it is by their age that responses are told apart, as long as the other is
-    /// still good: what is stale makes room for anything.
-    fn is_older_than(&self, standing: &Record, now: Now) -> bool {
+    /// Stamps tell only what a purge lies between. Without one it is the later question that has the newer answer.
+    fn is_older_than(&self, standing: &Record) -> bool {
         standing.stamp.seq > self.stamp.seq
-            || (standing.stamp.seq == self.stamp.seq
-                && is_fresh(&standing.times, now)
-                && standing.times.born > self.times.born)
+            || standing
+                .head
+                .downcast::<StoredPage>()
+                .is_some_and(|standing| standing.asked() > self.head.asked())
     }
 
     async fn make_known(&self) {
@@ -193,7 +192,7 @@ impl Commit {
                 return Ok(Some(()));
             }
             // A slow old fill must not replace what a younger one has stored.
-            (Some(standing), None) if self.is_older_than(standing, now) => return Ok(Some(())),
+            (Some(standing), None) if self.is_older_than(standing) => return Ok(Some(())),
             (_, None) if self.vary.is_empty() => return self.put(base, record.clone(), when).await,
             // A page that stood there was made without `Vary`, and is not used blindly any more.
             (_, None) => Variants::default(),
@@ -209,7 +208,7 @@ impl Commit {
             let found = shared.get(&[Key::new(&self.variant)], now).await;
             let found = found.map_err(unwell)?.into_iter().next();
             let standing = found.and_then(|found| found.record);
-            if standing.is_some_and(|standing| self.is_older_than(&standing, now)) {
+            if standing.is_some_and(|standing| self.is_older_than(&standing)) {
                 return Ok(Some(()));
             }
         }

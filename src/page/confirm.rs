@@ -39,6 +39,8 @@ pub(super) enum Confirming {
 pub(super) enum ForOthers {
     /// The same answer.
     Same,
+    /// The same answer, of which nothing was stored anew.
+    Unchanged,
     /// Another selection by now: they look it up.
     Selected,
     /// Nothing, for what the handler said with it.
@@ -86,7 +88,7 @@ impl Confirming {
                 }
                 let first = places.first().and_then(|place| stored.get(*place));
                 first.map_or(Self::Contradicted, |(stored, _)| {
-                    Self::Holds((*stored).clone(), ForOthers::Same)
+                    Self::Holds((*stored).clone(), ForOthers::Unchanged)
                 })
             }
             // Nothing that is stored was asked about.
@@ -98,7 +100,7 @@ impl Confirming {
                         .iter()
                         .all(|page| is_listed(page.headers(), &want.headers)) =>
             {
-                Self::Holds((*first).clone(), ForOthers::Same)
+                Self::Holds((*first).clone(), ForOthers::Unchanged)
             }
             Confirmed::Nothing if is_listed(answer, &want.headers) => Self::TheClients,
             Confirmed::Holds | Confirmed::Nothing => {
@@ -161,7 +163,8 @@ impl Fill {
                     vary: plan.vary,
                     selecting: self.selecting.clone(),
                     date: date_seconds(&headers, exchange.wall),
-                    head: StoredPage::new(status, &headers, lifetime, plan.terms, completed),
+                    head: StoredPage::new(status, &headers, lifetime, plan.terms, completed)
+                        .asked_at(self.asked),
                     stamp: self.stamp,
                     times: plan.times,
                     marks,

@@ -190,6 +190,7 @@ impl Fill {
                 plan.terms,
                 completed.clone(),
             )
+            .asked_at(self.asked)
         };
         let bounds = Bounds {
             limit: policy.max_body,

@@ -238,12 +238,19 @@ impl Settling<'_> {
         match confirming {
             Confirming::Holds(stored, others) => {
                 let reason = Reason::Validated(self.missed.absence);
-                let outcome = Outcome::of(reason).with_status(Some(parts.status));
+                let is_stored = matches!(others, ForOthers::Same | ForOthers::Selected);
+                let outcome = Outcome::of(reason)
+                    .with_status(Some(parts.status))
+                    .with_stored(is_stored);
                 let wish = self.want.wish();
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
                     Some(answer) => {
                         match others {
-                            ForOthers::Same => lead.validated(stored),
+                            ForOthers::Same | ForOthers::Unchanged => {
+                                let shared = &fill.page.cache.shared;
+                                shared.unwell.forget(lead.key(), false);
+                                lead.validated(stored);
+                            }
                             ForOthers::Selected => drop(lead),
                             ForOthers::Refused(why) => fill.refuse(lead, why),
                         }

@@ -38,6 +38,8 @@ where
     let Join::Lead(lead) = Flights::join(&shared, &missed.flight, missed.stamp) else {
         return;
     };
+    // Taken back when it succeeds. What panics, or may not be stored any more, is not tried again at once either.
+    shared.unwell.note(&missed.flight, false, now);
     reduce(&mut call, &missed);
     shared.background.clone().spawn(Box::pin(async move {
         let refreshing = async move {

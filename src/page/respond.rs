@@ -111,6 +111,8 @@ pub(super) struct Outcome {
     /// The status of the handler's answer, where another one is sent.
     status: Option<StatusCode>,
     ttl: Option<i64>,
+    /// Was what was confirmed filed again?
+    stored: bool,
     /// What the store lacked, where the reason does not say.
     absence: Absence,
 }
@@ -121,8 +123,14 @@ impl Outcome {
             reason,
             status: None,
             ttl: None,
+            stored: true,
             absence: Absence::Stale,
         }
+    }
+
+    pub(super) const fn with_stored(mut self, stored: bool) -> Self {
+        self.stored = stored;
+        self
     }
 
     /// What stood in for the handler was not fresh, or not fresh enough for the request.
@@ -173,7 +181,7 @@ pub(super) fn status_of(cache: &Cache, outcome: Outcome, shown: Shown) -> Header
     };
     let (member, ttl) = match reason {
         Reason::Hit | Reason::StaleHit(_) => (Member::hit(name), true),
-        Reason::Validated(absence) => (forwarded(fwd(absence), true, None), true),
+        Reason::Validated(absence) => (forwarded(fwd(absence), outcome.stored, None), true),
         Reason::StaleOnError(_) => (forwarded(fwd(outcome.absence), false, None), true),
         Reason::Collapsed(absence) => {
             let shared = Some(Collapsed::Shared);

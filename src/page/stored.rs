@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::complete::Completed;
 use super::terms::Terms;
+use crate::clock::Now;
 use crate::header::{CacheName, Member, cache_status, strip_hop_by_hop};
 use crate::store::HeadObject;
 
@@ -65,6 +66,8 @@ pub(super) struct StoredPage {
     lifetime: u64,
     terms: Terms,
     completed: Completed,
+    /// When the handler was asked.
+    asked: Now,
     /// Did a cache further in leave a `Cache-Status` of its own?
     inner_status: bool,
     last: Mutex<Option<Fields>>,
@@ -104,9 +107,20 @@ impl StoredPage {
             lifetime,
             terms,
             completed,
+            asked: Now::from_millis(0),
             inner_status,
             last: Mutex::default(),
         }
+    }
+
+    /// The same head of a response that was asked for at this moment.
+    pub(super) fn asked_at(mut self, asked: Now) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    pub(super) fn asked(&self) -> Now {
+        self.asked
     }
 
     /// The same head with what only the end of the body tells.
@@ -133,6 +147,7 @@ impl StoredPage {
             lifetime: self.lifetime,
             terms: self.terms,
             completed: self.completed.clone(),
+            asked: self.asked,
             inner_status: self.inner_status,
             last: Mutex::default(),
         }
