@@ -66,10 +66,7 @@ impl Observed {
         };
         let aged = match expected.age {
             Aged::Exactly(age) => self.age == Some(age),
-            Aged::IfAny(age) => {
-                // TODO found.rs: what was confirmed and may not be stored is not of age zero.
-                self.age.is_none_or(|seen| seen == age || seen == 0)
-            }
+            Aged::IfAny(age) => self.age.is_none_or(|seen| seen == age),
             Aged::Anyhow => true,
         };
         self.status == expected.status
