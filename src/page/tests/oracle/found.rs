@@ -209,3 +209,31 @@ async fn a_304_that_says_no_cache_takes_the_old_windows_back() {
     let answer = site.get("/p").await;
     assert_eq!((answer.status.as_u16(), &*answer.body), (500, "error"));
 }
+
+/// RFC 9111 §4.2.3, §5.1: the age of what was confirmed is that of the 304, also where what comes of it may not be stored. And it is not said
+/// to be stored then (RFC 9211 §2.5).
+#[tokio::test(start_paused = true)]
+async fn what_was_confirmed_but_may_not_be_stored_is_as_old_as_the_304() {
+    let world = World::new();
+    let site = gateway(
+        &world,
+        &[
+            (200, &[("etag", "\"a\"")], "page"),
+            (
+                304,
+                &[
+                    ("etag", "\"a\""),
+                    ("cache-control", "private"),
+                    ("age", "8"),
+                ],
+                "",
+            ),
+        ],
+    );
+    site.get("/p").await;
+    let answer = site.get("/p").await;
+    assert_eq!((answer.status.as_u16(), &*answer.body), (200, "page"));
+    let age = answer.field("age");
+    assert!(age.is_none_or(|age| age == "8"), "{age:?}");
+    assert!(!answer.said().contains("stored"), "{}", answer.said());
+}

@@ -78,10 +78,6 @@ pub(super) enum Room {
     DropOnUpdate,
     /// A 304 that is about something else drops what is stored.
     DropOnOther,
-    /// TODO found.rs: an answer to HEAD, or a 304 to a page layer, that makes what is stored unfit to be stored leaves it as it was.
-    KnownHead,
-    /// TODO found.rs: a 304 to the client's date or star is taken for one about nothing.
-    KnownCondition,
     /// What one person's HEAD was answered says nothing of what is everyone's.
     LeaveToOne,
     /// An answer to HEAD drops what it might have updated, or what it says nothing about.
@@ -597,11 +593,11 @@ impl Model {
         // Nobody has to ask for HEAD on conditions.
         let entry = entry.filter(|_| ask.method == Method::GET);
         let own_tag = entry.and_then(|entry| entry.reply.tag.as_deref());
-        let garbled = |tags: &String| tags.contains('*') && tags != "*";
         if let Some(tag) = own_tag
-            // TODO found.rs: what is no list is passed on in a union.
-            && !ask.tags.as_ref().is_some_and(garbled)
-            && !seen.tags.as_deref().is_some_and(|tags| lists(tags, Some(tag)))
+            && !seen
+                .tags
+                .as_deref()
+                .is_some_and(|tags| lists(tags, Some(tag)))
         {
             return Err(format!("a condition with {tag}"));
         }
@@ -638,8 +634,7 @@ impl Model {
             (None, Some(since)) => reply.modified.is_some_and(|modified| modified <= since),
             (None, None) => false,
         };
-        let untold = ask.tags.as_deref().is_none_or(|tags| tags == "*") && entry.is_some();
-        if asked && !(untold && self.may(Room::KnownCondition)) {
+        if asked {
             if let Some(entry) = entry
                 && self.may(Room::DropOnOther)
             {
@@ -686,8 +681,6 @@ impl Model {
                 .is_some_and(|most| stale > most * 1_000);
         if allowed && (!demanding || !self.may(Room::ErrorDespiteWish)) {
             let age = Aged::Exactly(age / 1_000);
-            // TODO found.rs: a reason of its own, also where what is stored is fresh.
-            let reasons = vec!["stale", "request"];
             return self.reuse(ask, entry, age, Said::Forwarded(reasons));
         }
         // RFC 9111 §5.2.2.2: an error, and preferably 504, where what is stored must be validated and nobody is there to ask.
@@ -721,11 +714,7 @@ impl Model {
         } else if self.may(Room::DropOnHead) {
             self.entries.remove(place);
         } else {
-            let updated = entry.updated(reply, self.now);
-            let unfit = storing(&updated, false, self.now) == Storing::No;
-            if !unfit || !self.may(Room::KnownHead) {
-                self.update(place, reply, ask.authorization, ask.wish.no_store);
-            }
+            self.update(place, reply, ask.authorization, ask.wish.no_store);
         }
     }
 
@@ -745,11 +734,11 @@ impl Model {
         let dropped = match storing(&updated, false, self.now) {
             Storing::Yes => (no_store || personal) && self.may(Room::DropOnUpdate),
             Storing::Doubtful => self.may(Room::DropOnUpdate),
-            Storing::No => self.page.is_none() || !self.may(Room::KnownHead),
+            Storing::No => true,
         };
         if dropped {
             self.entries.remove(place);
-        } else if no_store || storing(&updated, false, self.now) == Storing::No {
+        } else if no_store {
             // Nothing of the answer is stored (RFC 9111 §5.2.1.5).
         } else {
             self.entries[place] = updated;
