@@ -19,6 +19,8 @@ on_every_store! {
     what_a_post_says_of_a_dropped_parameter_is_on_no_page
     what_a_head_says_of_a_dropped_parameter_is_on_no_page
     a_part_is_made_of_the_request_that_selects_it
+    a_page_stored_for_all_is_made_of_the_request_that_selects_it
+    a_range_within_a_stored_part_is_answered_if_only_what_is_stored_is_wanted
     a_post_to_a_shared_route_keeps_its_credentials
     tags_of_odd_bytes_are_compared_byte_by_byte
 }
@@ -541,4 +543,40 @@ async fn what_was_confirmed_and_could_not_be_filed_is_not_called_stored() {
         let said = answer.said();
         assert!(!said.ends_with("; stored"), "{trouble:?}: {said}");
     }
+}
+
+/// The same of a page that is stored for everyone because it says `public`, though its first client sent a cookie.
+async fn a_page_stored_for_all_is_made_of_the_request_that_selects_it(world: World) {
+    let (origin, site) = world.origin(world.cache.gateway());
+    origin.answers(|asked| {
+        let first = asked.headers()["accept-language"].to_str().unwrap()[..2].to_owned();
+        let fields = [
+            ("cache-control", "public, max-age=60"),
+            ("vary", "accept-language"),
+        ];
+        page(&fields, first)
+    });
+    let asks = [("accept-language", "en, de"), ("cookie", "a=b")];
+    site.ask(get_with("/p", &asks)).await;
+    let answer = site
+        .ask(get_with("/p", &[("accept-language", "de, en")]))
+        .await;
+    assert!(answer.is(200, "de"), "{answer:?}");
+}
+
+/// `only-if-cached` wants what is stored (RFC 9111 §5.2.1.7), and that is all there.
+async fn a_range_within_a_stored_part_is_answered_if_only_what_is_stored_is_wanted(world: World) {
+    let (origin, site) = world.origin(world.cache.gateway());
+    let fields: Fields = &[
+        ("cache-control", "max-age=60"),
+        ("etag", "\"a\""),
+        ("content-range", "bytes 0-3/10"),
+    ];
+    origin.says(206, fields, "0123");
+    let range = ("range", "bytes=0-3");
+    site.ask(get_with("/p", &[range])).await;
+    assert!(site.ask(get_with("/p", &[range])).await.is(206, "0123"));
+    let asks = [range, ("cache-control", "only-if-cached")];
+    let answer = site.ask(get_with("/p", &asks)).await;
+    assert!(answer.is(206, "0123"), "{answer:?}");
 }
