@@ -11,6 +11,7 @@ mod raw;
 mod server;
 
 mod advice;
+mod attack;
 mod bad_origin;
 mod completion;
 mod conditions;
