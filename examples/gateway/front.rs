@@ -3,14 +3,16 @@
 use axum::{
     body::Bytes,
     http::{
-        HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-        header::{ALLOW, HOST, MAX_FORWARDS},
+        HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+        header::{ALLOW, HOST, MAX_FORWARDS, TRANSFER_ENCODING},
         uri::{self, Authority, Scheme},
     },
 };
 use http_body_util::Full;
 
-use crate::failure::say;
+use crate::{failure::say, hop, proxy::Peer};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A request that goes on, with one host and a path, or the answer to one that does not.
 pub(crate) fn admit<B>(mut request: Request<B>) -> Result<Request<B>, Box<Response<Full<Bytes>>>> {
@@ -35,6 +37,14 @@ pub(crate) fn admit<B>(mut request: Request<B>) -> Result<Request<B>, Box<Respon
     if let Err(why) = to_origin_form(&mut request) {
         return refuse(StatusCode::BAD_REQUEST, why);
     }
+    if !is_framed_plainly(request.headers()) {
+        return refuse(
+            StatusCode::NOT_IMPLEMENTED,
+            "this gateway understands no transfer coding but chunked",
+        );
+    }
+    hop::strip_named(request.headers_mut());
+    name_peer(&mut request);
     match take_step(&mut request) {
         Step::Forward => Ok(request),
         Step::Answer => Err(Box::new(options())),
@@ -78,6 +88,24 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), &'static str> {
     parts.path_and_query = Some(path);
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| "the request's target is no path")?;
     Ok(())
+}
+
+/// RFC 9112 §6.1: what is in another coding would reach the origin as if it were plain.
+fn is_framed_plainly(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"chunked"))
+}
+
+/// Adds the address to those that proxies before us have seen. Here, so that a response that varies by it is selected by what the origin sees.
+fn name_peer<B>(request: &mut Request<B>) {
+    if let Some(Peer(address)) = request.extensions().get::<Peer>()
+        && let Ok(ip) = HeaderValue::from_str(&address.ip().to_string())
+    {
+        request.headers_mut().append(X_FORWARDED_FOR, ip);
+    }
 }
 
 enum Step {

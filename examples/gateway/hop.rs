@@ -38,19 +38,33 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, version: Version) {
     headers.append(VIA, HeaderValue::from_static(received));
 }
 
+/// Takes away what a request's `Connection` names, before the cache selects by it: the origin does not see it either.
+pub(crate) fn strip_named(headers: &mut HeaderMap) {
+    for name in named(headers) {
+        // Whether the client takes trailers is told to the origin anew.
+        if name != TE {
+            headers.remove(name);
+        }
+    }
+    headers.remove(CONNECTION);
+}
+
 /// Takes a response's fields of the last hop away.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    for name in named(headers).iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn named(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         // They frame and address the message itself; no message goes without them because of a list.
         .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+        .collect()
 }
 
 /// Is `member` in the list of a field, with or without parameters?

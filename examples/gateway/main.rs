@@ -170,7 +170,9 @@ async fn accept(listener: &TcpListener, app: &App, connections: &GracefulShutdow
     server
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(MAX_HEAD);
+        .max_header_size(MAX_HEAD)
+        // Who has said all it has to say still listens.
+        .half_close(true);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,

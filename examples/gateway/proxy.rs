@@ -30,7 +30,6 @@ use crate::{
     pool::{Connection, Lost, Pool},
 };
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the origin answered, or what is said in its place.
@@ -182,7 +181,7 @@ impl Head {
         // A client of HTTP/1.0 may leave it out.
         headers.entry(HOST).or_insert_with(|| authority.clone());
         // Here and not earlier: the cache would take them for the client's.
-        forwarded(&mut headers, &parts.extensions);
+        forwarded(&mut headers);
         if !body.is_end_stream() && !headers.contains_key(CONTENT_LENGTH) {
             // hyper would leave the body of a GET out.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -215,13 +214,8 @@ fn origin_form(uri: &Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// The address is added to those that proxies before us have seen; what they say of the scheme is left.
-fn forwarded(headers: &mut HeaderMap, extensions: &Extensions) {
-    if let Some(Peer(address)) = extensions.get()
-        && let Ok(ip) = HeaderValue::from_str(&address.ip().to_string())
-    {
-        headers.append(X_FORWARDED_FOR, ip);
-    }
+/// What proxies before us say of the scheme is left.
+fn forwarded(headers: &mut HeaderMap) {
     headers
         .entry(X_FORWARDED_PROTO)
         .or_insert(HeaderValue::from_static("http"));
@@ -297,45 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_added_and_the_scheme_left() {
-        let request = Request::get("/")
-            .extension(Peer(SocketAddr::from(([192, 0, 2, 1], 5))))
-            .header(X_FORWARDED_FOR, "198.51.100.1")
-            .header(X_FORWARDED_PROTO, "https");
-        let headers = head(request, empty()).headers;
-        let addresses: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
-        assert_eq!(addresses, ["198.51.100.1", "192.0.2.1"]);
-        assert_eq!(headers[X_FORWARDED_PROTO], "https");
-        assert_eq!(
-            head(Request::get("/"), empty()).headers[X_FORWARDED_PROTO],
-            "http"
-        );
-    }
-
-    /// The status of what is said when an origin answers with these bytes and closes, and whether it counts as unreachable.
-    async fn said_after(bytes: &'static [u8]) -> (u16, bool) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let answering = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await?;
-            // The whole request, so that the end is an end and no reset.
-            stream.read_buf(&mut Vec::with_capacity(4096)).await?;
-            stream.write_all(bytes).await?;
-            stream.shutdown().await
-        });
-        let origin = Origin {
-            host: "127.0.0.1".to_owned(),
-            port,
-            authority: format!("127.0.0.1:{port}"),
-        };
-        let pool = Pool::new(origin.clone());
-        let proxy = Proxy::new(&origin, pool, Duration::from_secs(30));
-        let response = proxy.oneshot(Request::new(empty())).await;
-        let response = response.unwrap_or_else(|never| match never {});
-        let answered = answering.await.expect("no panic");
-        answered.expect("the request comes, and the answer goes");
-        let unreachable = response.extensions().get::<Unreachable>();
-        (response.status().as_u16(), unreachable.is_some())
+    fn the_scheme_is_said_unless_it_was() {
+        let plain = head(Request::get("/"), empty());
+        assert_eq!(plain.headers[X_FORWARDED_PROTO], "http");
+        let said = Request::get("/").header(X_FORWARDED_PROTO, "https");
+        assert_eq!(head(said, empty()).headers[X_FORWARDED_PROTO], "https");
     }
 
     #[tokio::test]

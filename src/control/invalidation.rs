@@ -21,7 +21,8 @@ use crate::store::{Mark, Purge};
 ///
 /// It stands round the whole application, since the layer of a page never sees what is sent to another route or method. A 2xx or 3xx answer
 /// to any method but GET, HEAD, OPTIONS, TRACE and QUERY frees the target, and what `Location` and `Content-Location` name of the same
-/// origin, before the answer leaves (RFC 9111 §4.4); an answer that says that nothing was done frees nothing. When the client goes away before the answer, the target is freed too, since the handler may have done
+/// origin, before the answer leaves (RFC 9111 §4.4); an answer that says that nothing was done frees nothing. A request that does not show its
+/// scheme counts as plain http, unless a proxy that says it is [trusted](Self::forwarding). When the client goes away before the answer, the target is freed too, since the handler may have done
 /// its work.
 ///
 /// ```

@@ -137,6 +137,10 @@ tokens! {
         KeyLength = "key-length",
         /// The request says `no-store`, and nothing was stored to answer it from.
         NoStore = "request-no-store",
+        /// `Connection` names fields that a proxy within takes away, so that the handler does not see what would be keyed.
+        Connection = "connection",
+        /// More fields than are looked at.
+        Fields = "request-fields",
         /// The store is unwell.
         Store = "store",
     }

@@ -102,7 +102,12 @@ pub(super) fn from_record<B>(
     if outcome.reason != Reason::Hit {
         let extensions = response.extensions_mut();
         extensions.insert(outcome.reason);
-        extensions.insert(Inherited::of(page, record.marks.clone()));
+        let mut inherited = Inherited::of(page, record.marks.clone());
+        inherited.stale = matches!(
+            outcome.reason,
+            Reason::StaleHit(_) | Reason::StaleOnError(_)
+        );
+        extensions.insert(inherited);
     }
     cache.counters.count(outcome.reason);
     Some(response)
@@ -276,8 +281,9 @@ pub(super) fn say<B>(page: &Page, response: &mut Response<B>, outcome: Outcome, 
         cache_status::append(response.headers_mut(), status);
     }
     if page.policy.x_cache {
-        response
+        // A map that has no room for one more line is too large to be sent.
+        let _ = response
             .headers_mut()
-            .insert(X_CACHE, HeaderValue::from_static(outcome.reason.x_cache()));
+            .try_insert(X_CACHE, HeaderValue::from_static(outcome.reason.x_cache()));
     }
 }

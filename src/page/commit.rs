@@ -162,7 +162,6 @@ impl Commit {
                 rule: rule.clone(),
                 date: self.date,
                 stamp: self.stamp,
-                marks: self.marks.clone(),
                 keep_until: self.times.keep_until,
             };
             search.know(&self.page.cache.shared, known).await;

@@ -17,8 +17,10 @@ use super::flow::{Answer, Call};
 use super::freshness::born;
 use super::lead::{Asks, failure_of};
 use super::lookup::{Missed, Stored};
+use super::negotiate::normalise;
 use super::respond::{self, Outcome, date_seconds};
-use super::service::withhold;
+use super::service::{canonicalise, withhold};
+use super::storable::is_too_large;
 use super::stored::StoredPage;
 use super::validate::{Confirmed, confirmed, contradicts_length, head_confirms, is_listed, merged};
 use super::want::Want;
@@ -42,6 +44,8 @@ pub(super) enum ForOthers {
     Same,
     /// The same answer, of which nothing was stored anew.
     Unchanged,
+    /// The same, since the store failed: it is not asked again for this request.
+    Unwell,
     /// Another selection by now: they look it up.
     Selected,
     /// Nothing, for what the handler said with it.
@@ -66,6 +70,10 @@ impl Confirming {
         let Some((first, _)) = stored.first() else {
             return Self::TheClients;
         };
+        if asks != Asks::Validators {
+            // Nothing that is stored was asked about.
+            return Self::TheClients;
+        }
         match confirmed(&pages, answer) {
             Confirmed::Updates(places)
                 if !places.iter().any(|place| {
@@ -76,7 +84,11 @@ impl Confirming {
                 for place in places {
                     let (old, page) = stored[place];
                     let updated = fill.update(old, page, answer, &response.extensions).await;
+                    let is_unwell = updated.1 == ForOthers::Unwell;
                     preferred.get_or_insert(updated);
+                    if is_unwell {
+                        break;
+                    }
                 }
                 preferred.map_or(Self::Contradicted, |(stored, others)| {
                     Self::Holds(stored, others)
@@ -92,8 +104,6 @@ impl Confirming {
                     Self::Holds((*stored).clone(), ForOthers::Unchanged)
                 })
             }
-            // Nothing that is stored was asked about.
-            Confirmed::Holds | Confirmed::Nothing if asks != Asks::Validators => Self::TheClients,
             // Which of several tags it is about cannot be told, unless the client's are those that are stored.
             Confirmed::Holds
                 if !want.headers.contains_key(IF_NONE_MATCH)
@@ -123,6 +133,9 @@ impl Fill {
         answer: &HeaderMap,
         extensions: &Extensions,
     ) -> (Stored, ForOthers) {
+        if is_too_large(answer) {
+            return (old.clone(), ForOthers::Unchanged);
+        }
         let wall = self.page.cache.shared.clock.wall();
         let mut headers = merged(page.original_headers(), answer, wall);
         let length = Some(old.record.body.len() as u64);
@@ -173,7 +186,11 @@ impl Fill {
                 };
                 let record = commit.record(body, trailers);
                 // Whatever becomes of it there, it was confirmed for this request.
-                let _ = commit.file_record(&record).await;
+                let others = match commit.file_record(&record).await {
+                    Ok(()) => others,
+                    Err(NotStored::Store) => ForOthers::Unwell,
+                    Err(_) => ForOthers::Unchanged,
+                };
                 (Stored { key, record }, others)
             }
             Err(why) => {
@@ -226,6 +243,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     {
         withhold(&self.page, &mut self.request);
+        canonicalise(&self.page, &mut self.request, self.content);
+        normalise(self.request.headers_mut());
         let marks = self.marks();
         // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
         let is_telling = !self.credentials && !self.want.no_store;

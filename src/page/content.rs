@@ -220,7 +220,7 @@ impl Body for ReplayedBody {
             .sum();
         let rest = self.rest.as_ref().map(|rest| rest.size_hint());
         let mut hint = SizeHint::new();
-        hint.set_lower(read + rest.as_ref().map_or(0, SizeHint::lower));
+        hint.set_lower(read.saturating_add(rest.as_ref().map_or(0, SizeHint::lower)));
         match (&rest, &self.failed) {
             (None, None) => hint.set_exact(read),
             (Some(rest), None) => {

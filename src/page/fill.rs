@@ -25,7 +25,7 @@ use crate::cache::CacheTags;
 use crate::clock::Now;
 use crate::header::no_vary_search::NoVarySearch;
 use crate::identity::Traced;
-use crate::monitor::{NotStored, Reason};
+use crate::monitor::NotStored;
 use crate::store::{Mark, Stamp};
 
 /// The most tags that a handler can give its page: each is looked at after every purge.
@@ -90,10 +90,7 @@ impl Fill {
         if inherited.is_some_and(|inherited| inherited.separated) {
             return Err(NotStored::KeyParts);
         }
-        let within = extensions.get::<Reason>();
-        if within
-            .is_some_and(|reason| matches!(reason, Reason::StaleHit(_) | Reason::StaleOnError(_)))
-        {
+        if inherited.is_some_and(|inherited| inherited.stale) {
             return Err(NotStored::Stale);
         }
         let tags = extensions.get::<CacheTags>();

@@ -53,6 +53,8 @@ pub(super) enum Phase {
     Shared(Arc<SharedPage>),
     /// The handler has said that what is stored still holds.
     Validated(Stored),
+    /// What is stored was confirmed under another selection: whoever waits looks it up.
+    LookUp,
     /// The handler failed, where something stale stood.
     Failed(Failure),
     /// The answer may not be shared.
@@ -238,6 +240,12 @@ impl Lead {
     /// What is stored was confirmed, and answers those who wait.
     pub(super) fn validated(mut self, stored: Stored) {
         self.flight.phase.send_replace(Phase::Validated(stored));
+        self.end();
+    }
+
+    /// What is stored has changed, and each of those who wait may look it up.
+    pub(super) fn look_up(mut self) {
+        self.flight.phase.send_replace(Phase::LookUp);
         self.end();
     }
 

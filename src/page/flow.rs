@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -16,6 +15,7 @@ use super::answer;
 use super::body::{BoxError, PageBody};
 use super::flight::Lead;
 use super::follow::Round;
+use super::future::Course;
 use super::key::address_of;
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, Missed, lookup};
@@ -59,7 +59,7 @@ pub(super) type Answer<B, E> = Result<Response<PageBody<B>>, E>;
 pub(super) async fn fill<S, ReqBody, ResBody>(
     mut call: Call<S, ReqBody>,
     missed: Option<Missed>,
-    leading: Arc<AtomicBool>,
+    course: Arc<Course>,
 ) -> Answer<ResBody, S::Error>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -92,27 +92,30 @@ where
             Looked::Missed(missed) => missed,
         },
     };
+    let wants_part = call.want.ranged && call.page.policy.rules.parts && missed.stored.is_empty();
     if call.want.advice.only_if_cached {
+        if wants_part && let Some(response) = call.stored_range().await {
+            return Ok(response);
+        }
         return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached));
     }
+    let race = Race::of(&call, &missed, course.clone());
     if call.want.head_only {
-        return call.forward_head(missed).await;
+        return race.run(Box::pin(call.forward_head(missed))).await;
     }
     if call.want.no_store {
-        return call.forward(Reason::Bypassed(Bypass::NoStore)).await;
+        let reason = Reason::Bypassed(Bypass::NoStore);
+        return race.run(Box::pin(call.forward(reason))).await;
     }
-    if call.want.ranged {
-        match call.page.policy.rules.parts {
-            true if missed.stored.is_empty() => return call.range(missed, leading).await,
-            false if !missed.can_be_validated() => {
-                return call.forward(Reason::Bypassed(Bypass::Range)).await;
-            }
-            // What is stored is asked for anew as a whole, and the range is cut from that.
-            _ => {}
-        }
+    if wants_part {
+        return race.run(Box::pin(call.range(missed, course))).await;
     }
-    let race = Race::of(&call, &missed, leading.clone());
-    race.run(Box::pin(follow_or_lead(call, missed, leading)))
+    // What is stored is asked for anew as a whole, and the range is cut from that.
+    if call.want.ranged && !call.page.policy.rules.parts && !missed.can_be_validated() {
+        let reason = Reason::Bypassed(Bypass::Range);
+        return race.run(Box::pin(call.forward(reason))).await;
+    }
+    race.run(Box::pin(follow_or_lead(call, missed, course)))
         .await
 }
 
@@ -120,7 +123,7 @@ where
 async fn follow_or_lead<S, ReqBody, ResBody>(
     mut call: Call<S, ReqBody>,
     mut missed: Missed,
-    leading: Arc<AtomicBool>,
+    course: Arc<Course>,
 ) -> Answer<ResBody, S::Error>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -138,7 +141,7 @@ where
             Round::Answered(response) => return Ok(response),
             Round::Lead(lead) => {
                 // Others count on it from here on: it outlives its client.
-                leading.store(true, Ordering::Release);
+                course.lead();
                 break lead;
             }
             Round::Alone { waited: again } => {
@@ -166,13 +169,13 @@ where
 struct Race {
     page: Arc<Page>,
     want: Want,
-    leading: Arc<AtomicBool>,
+    course: Arc<Course>,
     /// What answers after the soft timeout.
     stale: Option<Arc<Record>>,
 }
 
 impl Race {
-    fn of<S, B>(call: &Call<S, B>, missed: &Missed, leading: Arc<AtomicBool>) -> Self {
+    fn of<S, B>(call: &Call<S, B>, missed: &Missed, course: Arc<Course>) -> Self {
         let now = call.page.cache.shared.clock.now();
         let soft = call.page.policy.soft_timeout.is_some();
         let stale = missed.stored.iter().find(|stored| {
@@ -184,7 +187,7 @@ impl Race {
         Self {
             page: call.page.clone(),
             want: call.want.clone(),
-            leading,
+            course,
             stale: stale.map(|stored| stored.record.clone()),
         }
     }
@@ -205,8 +208,10 @@ impl Race {
                     let outcome = Outcome::of(Reason::StaleOnError(Failure::Slow));
                     let now = self.page.cache.shared.clock.now();
                     let wish = self.want.wish();
-                    if let Some(response) =
-                        answer::from_record(&self.page, stale, wish, outcome, now)
+                    // Where the client has gone, nobody is in a hurry, and the work is in the background already.
+                    if !self.course.is_detached()
+                        && let Some(response) =
+                            answer::from_record(&self.page, stale, wish, outcome, now)
                     {
                         self.finish(work);
                         return Ok(response);
@@ -219,6 +224,7 @@ impl Race {
         };
         match tokio::time::timeout(hard, &mut work).await {
             Ok(answer) => answer,
+            Err(_) if self.course.is_detached() => work.await,
             Err(_) => {
                 let response = answer::unanswered(&self.page, Unanswered::TimedOut);
                 self.finish(work);
@@ -233,7 +239,7 @@ impl Race {
         B: Send + 'static,
         E: Send + 'static,
     {
-        if !self.leading.load(Ordering::Acquire) {
+        if !self.course.is_leading() {
             return;
         }
         let background = &self.page.cache.shared.background;

@@ -103,6 +103,16 @@ impl<S, B> Call<S, B> {
                 Some(round) => round,
                 None => self.take(&page, missed),
             },
+            Some(Phase::LookUp) => match self.look_up().await {
+                Ok(Looked::Answered(response) | Looked::Refreshing(response, _)) => {
+                    Round::Answered(response)
+                }
+                Ok(Looked::Missed(fresh)) => {
+                    *missed = fresh;
+                    Round::Again
+                }
+                Err(_) => Round::Alone { waited: true },
+            },
             Some(Phase::Validated(stored)) => self.take_validated(&stored, missed).await,
             Some(Phase::Failed(how)) => self.take_stale(how, missed).await,
         }

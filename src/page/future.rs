@@ -52,6 +52,29 @@ struct Then {
     shown: Shown,
 }
 
+/// How far a fill has come, as far as its future must know.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    leading: AtomicBool,
+    detached: AtomicBool,
+}
+
+impl Course {
+    /// Others count on it from here on: it outlives its client.
+    pub(super) fn lead(&self) {
+        self.leading.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_leading(&self) -> bool {
+        self.leading.load(Ordering::Acquire)
+    }
+
+    /// Has its client gone, so that it goes on in the background?
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Acquire)
+    }
+}
+
 type AnyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A fill. When its client goes away while it leads a flight, it goes on in the background.
@@ -59,7 +82,7 @@ struct Filling<T: 'static> {
     future: Option<AnyFuture<T>>,
     /// Did the last poll not return? Then the handler panicked, and the future must not be polled again.
     panicked: bool,
-    leading: Arc<AtomicBool>,
+    course: Arc<Course>,
     background: Background,
 }
 
@@ -97,15 +120,15 @@ where
 
     pub(super) fn filling(
         background: &Background,
-        make: impl FnOnce(Arc<AtomicBool>) -> AnyFuture<Result<Response<PageBody<ResBody>>, S::Error>>,
+        make: impl FnOnce(Arc<Course>) -> AnyFuture<Result<Response<PageBody<ResBody>>, S::Error>>,
     ) -> Self {
-        let leading = Arc::new(AtomicBool::new(false));
+        let course = Arc::new(Course::default());
         Self {
             kind: Kind::Filling {
                 filling: Filling {
-                    future: Some(make(leading.clone())),
+                    future: Some(make(course.clone())),
                     panicked: false,
-                    leading,
+                    course,
                     background: background.clone(),
                 },
             },
@@ -158,7 +181,8 @@ impl<T: 'static> Drop for Filling<T> {
         let Some(future) = self.future.take() else {
             return;
         };
-        if self.leading.load(Ordering::Acquire) && !self.panicked {
+        if self.course.is_leading() && !self.panicked {
+            self.course.detached.store(true, Ordering::Release);
             self.background.spawn(Box::pin(async move {
                 // The answer has no reader; dropping it leaves its recording to the pump.
                 let answer = tokio::time::timeout(LONGEST_ALONE, future).await;

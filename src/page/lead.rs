@@ -48,9 +48,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         canonicalise(&self.page, &mut self.request, self.content);
         let is_for_all = lead.is_public() && !self.credentials;
         let asks = self.ask_with(&missed, is_for_all);
-        if is_for_all {
-            normalise(self.request.headers_mut());
-        }
+        // What is stored, if it is, is filed under this form.
+        normalise(self.request.headers_mut());
         if let Some(beginning) = &beginning {
             beginning.ask(self.request.headers_mut());
         }
@@ -251,12 +250,12 @@ impl Settling<'_> {
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
                     Some(answer) => {
                         match others {
-                            ForOthers::Same | ForOthers::Unchanged => {
+                            ForOthers::Same | ForOthers::Unchanged | ForOthers::Unwell => {
                                 let shared = &fill.page.cache.shared;
                                 shared.unwell.forget(lead.key(), false);
                                 lead.validated(stored);
                             }
-                            ForOthers::Selected => drop(lead),
+                            ForOthers::Selected => lead.look_up(),
                             ForOthers::Refused(why) => fill.refuse(lead, why),
                         }
                         answer

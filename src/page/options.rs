@@ -111,12 +111,12 @@ impl CacheLayer {
     pub fn ttl_for(self, status: StatusCode, ttl: Duration) -> Result<Self, PolicyError> {
         if matches!(
             status.as_u16(),
-            100..=199 | 206 | 304 | 428 | 429 | 431 | 511
+            100..=199 | 206 | 304 | 412 | 416 | 417 | 428 | 429 | 431 | 511
         ) {
             return Err(PolicyError::Status(status));
         }
         if ttl.is_zero() {
-            return Err(PolicyError::ZeroMaxTtl);
+            return Err(PolicyError::ZeroStatusTtl(status));
         }
         Ok(self.set(|policy| {
             policy.statuses.retain(|(other, _)| *other != status);
@@ -156,7 +156,7 @@ impl CacheLayer {
     }
 
     /// Lets the answer to a POST serve later GETs, if it names a lifetime and its `Content-Location` is the URI that it was sent to
-    /// (RFC 9110 §9.3.3). Default: on for gateways, off for pages.
+    /// (RFC 9110 §9.3.3), and if the store can [supersede](crate::Store::supersede). Default: on for gateways, off for pages.
     pub fn store_posts(self, on: bool) -> Self {
         self.set(|policy| policy.rules.posts = on)
     }

@@ -3,7 +3,6 @@
 //! A part stands under the page's key with a mark of its own, so that it never meets the whole page. One part of a page is kept at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_RANGE, RANGE};
@@ -18,10 +17,12 @@ use super::body::{BoxError, PageBody, boxed};
 use super::excerpt::{Client, one_part};
 use super::flight::{self, Flights, Join, Lead, Phase};
 use super::flow::{Answer, Call};
+use super::future::Course;
 use super::lookup::{Asking, Lookup, Missed, Stored, lookup};
+use super::negotiate::normalise;
 use super::partial::slice;
 use super::precondition::if_range_holds;
-use super::respond;
+use super::respond::{self, Inherited};
 use super::service::{canonicalise, withhold};
 use crate::header::{ContentRange, RangeSpec};
 use crate::monitor::{Absence, NotStored, Reason, Unanswered};
@@ -60,11 +61,19 @@ impl<S, ReqBody> Call<S, ReqBody> {
         }
     }
 
+    /// Answers a range from a stored part alone.
+    pub(super) async fn stored_range<R>(&mut self) -> Option<Response<PageBody<R>>> {
+        match self.stored_part().await {
+            Some((stored, true)) => self.answer_within(&stored),
+            _ => None,
+        }
+    }
+
     /// A range that no stored page answers: from a stored part, or from the handler, whose part is stored.
     pub(super) async fn range<ResBody>(
         mut self,
         missed: Missed,
-        leading: Arc<AtomicBool>,
+        course: Arc<Course>,
     ) -> Answer<ResBody, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
@@ -84,9 +93,12 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Ok(lead) => lead,
             Err(response) => return Ok(response),
         };
-        leading.store(lead.is_public(), Ordering::Release);
+        if lead.is_public() {
+            course.lead();
+        }
         withhold(&page, &mut self.request);
         canonicalise(&page, &mut self.request, self.content);
+        normalise(self.request.headers_mut());
         let mut fill = self.fill(missed.stamp, marks);
         let (part_base, shown) = (self.part_base(), self.want.shown);
         let conditional = self.want.conditional;
@@ -152,14 +164,19 @@ impl<S, ReqBody> Call<S, ReqBody> {
         if self.want.conditional || cache.remembered.holds(&key, self.credentials, now) {
             return Ok(alone);
         }
-        let (flight, mut phase) = match Flights::join(&cache, &key, missed.stamp) {
+        let mut joined = Flights::join(&cache, &key, missed.stamp);
+        if let Join::Follow(flight, _) = &joined
+            && !cache.admits(flight.stamp, marks).await.unwrap_or_default()
+        {
+            // A purge has outlawed it: whoever comes now leads or follows a newer one.
+            Flights::retire(&cache, &key, flight);
+            joined = Flights::join(&cache, &key, missed.stamp);
+        }
+        let mut phase = match joined {
             Join::Lead(lead) => return Ok(lead),
             Join::Crowded => return Ok(alone),
-            Join::Follow(flight, phase) => (flight, phase),
+            Join::Follow(_, phase) => phase,
         };
-        if !cache.admits(flight.stamp, marks).await.unwrap_or_default() {
-            return Ok(alone);
-        }
         let until = flight::patience();
         let mut settled = flight::head(&mut phase, until).await;
         if let Some(Phase::Shared(_)) = settled {
@@ -168,8 +185,12 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let Some(Phase::Shared(shared)) = settled else {
             return Ok(alone);
         };
+        // A handler that knows no ranges has answered with the whole.
+        let base = match shared.head.status() {
+            StatusCode::PARTIAL_CONTENT => base,
+            _ => self.base.to_vec(),
+        };
         let is_ours = shared.is_selected_by(&base, self.request.headers())
-            && shared.head.status() == StatusCode::PARTIAL_CONTENT
             && shared.is_fresh(cache.clock.now());
         if !is_ours
             || !cache
@@ -186,7 +207,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
     }
 
     /// Answers a range that lies within a stored part.
-    fn answer_within<R>(&self, stored: &Stored) -> Option<Response<PageBody<R>>> {
+    pub(super) fn answer_within<R>(&self, stored: &Stored) -> Option<Response<PageBody<R>>> {
         let page = &self.page;
         let shared = &page.cache.shared;
         let kept = stored.page()?;
@@ -203,6 +224,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let mut response = answer::from_record(page, record, wish, outcome, shared.clock.now())?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
             // The client has it already.
+            let marks = record.marks.clone();
+            response.extensions_mut().insert(Inherited::of(page, marks));
             return Some(response);
         }
         let client = match request.contains_key(IF_RANGE) {
@@ -213,6 +236,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let bytes = slice(&record.body, &(offset..offset + wanted.length()));
         *response.headers_mut() = one_part(response.headers(), wanted, client);
         *response.body_mut() = PageBody::stored(bytes, None);
+        let marks = record.marks.clone();
+        response.extensions_mut().insert(Inherited::of(page, marks));
         Some(response)
     }
 }

@@ -59,6 +59,11 @@ pub enum PolicyError {
     /// Not a status code whose answers are stored.
     #[error("answers of status {0} are never stored: leave it out of .ttl_for()")]
     Status(StatusCode),
+    /// Nothing would be stored.
+    #[error(
+        "a lifetime of zero for status {0} stores nothing: set it above zero in .ttl_for(), or leave it out"
+    )]
+    ZeroStatusTtl(StatusCode),
     /// Handlers would have no time.
     #[error(
         "a timeout of zero answers nothing: set .soft_timeout() and .hard_timeout() above zero"

@@ -12,9 +12,10 @@ use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
 use super::freshness::{Explicit, explicit_lifetime};
+use super::negotiate::normalise;
 use super::request::RequestHead;
 use super::respond;
-use super::service::withhold;
+use super::service::{is_canonical, withhold};
 use crate::cache::Addressed;
 use crate::header::ResponseDirectives;
 use crate::monitor::{Bypass, Reason};
@@ -36,7 +37,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let shared = &page.cache.shared;
         let now = shared.clock.now();
         let reason = Reason::Bypassed(Bypass::Method);
-        if self.want.no_store {
+        // A handler must see the target of the key, and that of a POST is not to be rewritten.
+        if self.want.no_store || !is_canonical(&page, &self.request, self.content) {
             return self.forward(reason).await;
         }
         // The stamp is of before the handler reads anything.
@@ -50,6 +52,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             let head = RequestHead::of(&self.request);
             Addressed::of(&head, page.policy.forwarding)
         };
+        normalise(self.request.headers_mut());
         let fill = self.fill(found.stamp, marks);
         let shown = self.want.shown;
         let response = self.inner.oneshot(self.request).await?;

@@ -310,7 +310,9 @@ impl Scene {
         match &*self.phase.borrow() {
             Phase::Open => unreachable!("it was shared before it began"),
             Phase::Shared(_) => Told::Shared,
-            Phase::Validated(_) | Phase::Failed(_) => unreachable!("there is nothing to validate"),
+            Phase::Validated(_) | Phase::LookUp | Phase::Failed(_) => {
+                unreachable!("there is nothing to validate")
+            }
             Phase::Refused(why) => Told::Refused(*why),
             Phase::Abandoned => Told::Abandoned,
         }

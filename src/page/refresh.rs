@@ -1,7 +1,7 @@
 //! Refreshing in the background what has just been answered stale (RFC 5861 §3).
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST};
+use http::header::{COOKIE, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -83,7 +83,7 @@ fn reduce<S, B>(call: &mut Call<S, B>, missed: &Missed) {
     for (name, value) in headers.iter().filter(|(name, _)| is_kept(name)) {
         kept.append(name.clone(), value.clone());
     }
-    let cookies = kept.contains_key(COOKIE);
+    let cookies = kept.contains_key(COOKIE) || kept.contains_key(PROXY_AUTHORIZATION);
     let authorization = kept.contains_key(http::header::AUTHORIZATION);
     *headers = kept;
     for identity in &page.cache.shared.identities {

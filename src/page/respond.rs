@@ -61,6 +61,8 @@ pub(super) struct Inherited {
     pub(super) marks: Arc<[Mark]>,
     /// Does it depend on what only this layer's key knows?
     pub(super) separated: bool,
+    /// Was something stale made into it?
+    pub(super) stale: bool,
 }
 
 impl Inherited {
@@ -68,6 +70,7 @@ impl Inherited {
         Self {
             marks,
             separated: page.policy.has_computed_parts(),
+            stale: false,
         }
     }
 
@@ -80,6 +83,7 @@ impl Inherited {
             Some(inner) => Self {
                 marks: inner.marks.iter().chain(marks).copied().collect(),
                 separated: inner.separated || own.separated,
+                stale: inner.stale,
             },
         };
         extensions.insert(merged);

@@ -58,6 +58,19 @@ pub(super) enum Content {
     Keyed,
 }
 
+/// More lines than a request that means well has; a map has not always room for one more.
+const MOST_FIELDS: usize = 1_024;
+
+/// Does it name a field that a proxy within takes away, so that the handler does not see what the key holds (RFC 9110 §7.6.1)?
+fn takes_away(connection: &HeaderValue) -> bool {
+    const OWN: [&[u8]; 5] = [b"close", b"keep-alive", b"te", b"upgrade", b""];
+    let mut members = connection.as_bytes().split(|byte| *byte == b',');
+    members.any(|member| {
+        let member = member.trim_ascii();
+        !OWN.iter().any(|own| own.eq_ignore_ascii_case(member))
+    })
+}
+
 pub(super) fn screen<'a>(
     head: &RequestHead<'a>,
     content: Content,
@@ -71,6 +84,9 @@ pub(super) fn screen<'a>(
     };
     if content == Content::Unkeyed {
         return Err(Bypass::Content);
+    }
+    if head.headers.len() > MOST_FIELDS {
+        return Err(Bypass::Fields);
     }
     let keyed = content == Content::Keyed;
     let (mut authorization, mut other) = (false, false);
@@ -97,6 +113,7 @@ pub(super) fn screen<'a>(
             6 if name == "x-host" => seen.forwarding = true,
             7 if name == "upgrade" => return Err(Bypass::Upgrade),
             8 if name == "if-match" => return Err(Bypass::Precondition),
+            10 if name == "connection" && takes_away(value) => return Err(Bypass::Connection),
             13 if name == "authorization" => authorization = true,
             13 if name == "cache-control" => directives = true,
             13 if name == "if-none-match" => seen.conditional = true,

@@ -22,7 +22,7 @@ use super::search_variance::{emit, holds_for};
 use crate::cache::Shared;
 use crate::header::no_vary_search::{NO_VARY_SEARCH, NoVarySearch};
 use crate::monitor::Reason;
-use crate::store::{Head, HeadObject, Key, Kind, Mark, Op, Record, Stamp, Times, When};
+use crate::store::{Head, HeadObject, Key, Kind, Op, Record, Stamp, Times, When};
 
 /// What follows a path's key. No part of a page's key begins so.
 const RULE: u8 = u8::MAX - 2;
@@ -99,16 +99,19 @@ impl SearchKey {
             return;
         };
         let standing = found.record.as_ref();
-        let newer = standing
-            .and_then(|record| record.head.downcast::<Rule>())
-            .is_some_and(|rule| rule.date > known.date || *rule == known.rule());
-        if newer && standing.is_some_and(|record| record.times.keep_until >= known.keep_until) {
+        let rule = standing.and_then(|record| record.head.downcast::<Rule>());
+        if rule.is_some_and(|rule| rule.date > known.date) {
             return;
         }
+        // Of one rule, the page that lasts longest is to be found as long as it lasts.
+        let before = standing.filter(|_| rule.is_some_and(|rule| rule.rule == known.rule));
+        let keep_until = before.map_or(known.keep_until, |record| {
+            record.times.keep_until.max(known.keep_until)
+        });
         let times = Times {
             born: now,
-            fresh_until: known.keep_until,
-            keep_until: known.keep_until,
+            fresh_until: keep_until,
+            keep_until,
         };
         let head = Head::Live(Box::new(known.rule()));
         let record = Record::new(
@@ -132,7 +135,6 @@ pub(super) struct Known {
     /// The page's `Date`, in seconds since the epoch.
     pub(super) date: u64,
     pub(super) stamp: Stamp,
-    pub(super) marks: Arc<[Mark]>,
     pub(super) keep_until: crate::clock::Now,
 }
 
@@ -193,6 +195,8 @@ impl<S, B> Call<S, B> {
                     .map_or(Looked::Missed(missed), Looked::Answered)
             }
             Lookup::Stale(record, why, found) if self.admits(&record).await => {
+                // It is one page that is refreshed, whichever of its targets is asked for.
+                missed.flight = found.flight.clone();
                 missed.take_over(found);
                 let outcome = Outcome::of(Reason::StaleHit(why));
                 match answer::from_record(&page, &record, self.want.wish(), outcome, now) {
@@ -250,6 +254,6 @@ pub(super) fn tell<B>(response: &mut Response<B>, field: Option<HeaderValue>) {
     if let Some(field) = field
         && !response.headers().contains_key(NO_VARY_SEARCH)
     {
-        response.headers_mut().insert(NO_VARY_SEARCH, field);
+        let _ = response.headers_mut().try_insert(NO_VARY_SEARCH, field);
     }
 }

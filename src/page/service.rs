@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use super::answer::{self, Wish};
 use super::body::{BoxError, PageBody};
 use super::content::{self, ContentRule};
 use super::flow::{self, Call};
-use super::future::ResponseFuture;
+use super::future::{Course, ResponseFuture};
 use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, lookup_now};
@@ -143,6 +142,7 @@ where
         if let (Some(missed), None) = (&missed, &answered)
             && !advice.only_if_cached
             && policy.rules.no_vary_search.is_none()
+            && policy.hard_timeout.is_none()
         {
             // What fills nothing needs no flight.
             if seen.head_only && missed.stored.is_empty() {
@@ -174,8 +174,8 @@ where
                 refresh::start(call, missed);
                 ResponseFuture::ready(response)
             }
-            (_, missed) => ResponseFuture::filling(&shared.background, |leading| {
-                Box::pin(flow::fill(call, missed, leading))
+            (_, missed) => ResponseFuture::filling(&shared.background, |course| {
+                Box::pin(flow::fill(call, missed, course))
             }),
         }
     }
@@ -198,7 +198,11 @@ impl<S> CacheService<S> {
         let policy = &self.page.policy;
         if *request.method() == Method::POST && policy.rules.posts {
             let head = RequestHead::of(&request);
-            if let Ok(call) = self.call_of(&head, Content::Keyed) {
+            let identities = &self.page.cache.shared.identities;
+            // On a shared route a POST keeps its credentials, and so its answer is for nobody else.
+            let is_for_one = policy.shared
+                && screen(&head, Content::Keyed, identities).is_ok_and(|seen| seen.credentials);
+            if !is_for_one && let Ok(call) = self.call_of(&head, Content::Keyed) {
                 let call = call(request);
                 return ResponseFuture::filling(&self.page.cache.shared.background, |_| {
                     Box::pin(call.post())
@@ -210,8 +214,8 @@ impl<S> CacheService<S> {
             && rule.makes::<ReqBody>()
         {
             let (service, rule) = (self.clone(), rule.clone());
-            return ResponseFuture::filling(&self.page.cache.shared.background, |leading| {
-                Box::pin(service.query(rule, request, leading))
+            return ResponseFuture::filling(&self.page.cache.shared.background, |course| {
+                Box::pin(service.query(rule, request, course))
             });
         }
         self.bypass(request, Bypass::Method)
@@ -222,7 +226,7 @@ impl<S> CacheService<S> {
         self,
         rule: ContentRule,
         request: Request<ReqBody>,
-        leading: Arc<AtomicBool>,
+        course: Arc<Course>,
     ) -> flow::Answer<ResBody, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -245,7 +249,7 @@ impl<S> CacheService<S> {
                 let mut base = call.base.to_vec();
                 content::add_to_key(&mut base, call.request.headers(), &whole);
                 call.base = base.into();
-                flow::fill(call, None, leading).await
+                flow::fill(call, None, course).await
             }
             (Ok(call), None) => {
                 let reason = Reason::Bypassed(Bypass::Content);
@@ -342,6 +346,20 @@ pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
     for identity in &page.cache.shared.identities {
         identity.remove(request.extensions_mut());
     }
+}
+
+/// Is the target of a request that of its key, so that [`canonicalise`] changes nothing?
+pub(super) fn is_canonical<B>(page: &Page, request: &Request<B>, content: Content) -> bool {
+    let policy = &page.policy;
+    let head = RequestHead::of(request);
+    let queries = [head.target().query(), head.uri.query()];
+    let host = screen(&head, content, &[])
+        .ok()
+        .and_then(|seen| respelled_host(policy, &head, &seen));
+    host.is_none()
+        && queries
+            .iter()
+            .all(|query| policy.query.apply(*query).as_deref() == *query)
 }
 
 /// The handler sees the query and the host of the key, so that its page cannot depend on what the key leaves out.

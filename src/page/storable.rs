@@ -332,17 +332,22 @@ fn permitted_by_vary(
     Ok(vary)
 }
 
+/// More fields, or more of them in bytes, than are kept.
+pub(super) fn is_too_large(headers: &HeaderMap) -> bool {
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    headers.len() > MOST_FIELDS || size > LARGEST_HEAD
+}
+
 fn permitted_by_form(
     status: StatusCode,
     headers: &HeaderMap,
     length: Option<u64>,
     policy: &Policy,
 ) -> Result<Option<u64>, NotStored> {
-    let size: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
-    if headers.len() > MOST_FIELDS || size > LARGEST_HEAD {
+    if is_too_large(headers) {
         return Err(NotStored::Fields);
     }
     let is_event_stream = headers

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::stores::{Call, Troubled, Trouble};
+use super::stores::{Call, Trouble, Troubled};
 use super::*;
 use crate::background::Background;
 use crate::{hours, seconds};
@@ -330,7 +330,10 @@ async fn a_refresh_with_proxy_credentials_is_not_stored_for_sharing(world: World
     world.advance(seconds(61));
     origin.says(200, &[("vary", "x-other")], "alice's own");
     site.ask(get_with("/p", ALICE)).await;
-    assert_eq!(origin.asked("proxy-authorization").as_deref(), Some("Basic alice"));
+    assert_eq!(
+        origin.asked("proxy-authorization").as_deref(),
+        Some("Basic alice")
+    );
     origin.says(200, &[], "anybody's");
     let next = site.get("/p").await;
     assert!(next.is(200, "anybody's"), "{next:?}");
@@ -346,7 +349,11 @@ async fn a_page_that_is_confirmed_but_must_be_validated_is_not_shared(world: Wor
     let first = site.start(get("/p"));
     site.runs.reach(2).await;
     // The page changes after the handler has answered the first, and before the second asks.
-    origin.says(200, &[("etag", "\"b\""), ("cache-control", "no-cache")], "bread");
+    origin.says(
+        200,
+        &[("etag", "\"b\""), ("cache-control", "no-cache")],
+        "bread",
+    );
     let second = site.start(get("/p"));
     settle().await;
     gate.open();
@@ -378,7 +385,10 @@ async fn a_store_that_hangs_while_a_request_is_under_way_costs_one_timeout() {
         gate.open();
         let answer = asked.await.unwrap();
         println!("{call:?}: {:?} {answer:?}", since.elapsed());
-        assert!(since.elapsed() <= world.cache.shared.store_timeout + Duration::from_millis(5), "{call:?}");
+        assert!(
+            since.elapsed() <= world.cache.shared.store_timeout + Duration::from_millis(5),
+            "{call:?}"
+        );
     }
 }
 
