@@ -4,6 +4,7 @@
 
 mod basics;
 mod bounds;
+mod completing;
 mod conditions;
 mod cves;
 mod equivalents;
@@ -19,11 +20,13 @@ mod joins;
 mod merging;
 mod oracle;
 mod origin;
+mod parts;
 mod passing;
 mod peers;
 mod people;
 mod placing;
 mod queries;
+mod ranged;
 mod ranges;
 mod rearming;
 mod refreshing;
