@@ -28,7 +28,7 @@ use super::service::{trace, withhold};
 use super::want::Want;
 use crate::background::LONGEST_ALONE;
 use crate::cache::page_marks;
-use crate::monitor::{Absence, Bypass, Failure, Reason, Unanswered};
+use crate::monitor::{Absence, Bypass, Failure, Reason, StaleUse, Unanswered};
 use crate::store::{Mark, Record, StoreError};
 
 /// A request on its way, and what is known of it.
@@ -251,6 +251,16 @@ pub(super) enum Looked<B> {
     Missed(Missed),
 }
 
+impl<B> Looked<B> {
+    /// What a request accepts as it is need not be refreshed.
+    pub(super) fn of_stale(response: Response<PageBody<B>>, why: StaleUse, missed: Missed) -> Self {
+        match why {
+            StaleUse::WhileRevalidated => Self::Refreshing(response, missed),
+            StaleUse::Accepted => Self::Answered(response),
+        }
+    }
+}
+
 impl<S, B> Call<S, B> {
     /// Looks the store up, and answers from it if it can.
     pub(super) async fn look_up<R>(&mut self) -> Result<Looked<R>, StoreError> {
@@ -272,7 +282,7 @@ impl<S, B> Call<S, B> {
             Lookup::Stale(record, why, missed) => {
                 let outcome = Outcome::of(Reason::StaleHit(why));
                 answer::from_record(&self.page, &record, self.want.wish(), outcome, now)
-                    .map(|response| Looked::Refreshing(response, missed))
+                    .map(|response| Looked::of_stale(response, why, missed))
                     .ok_or_else(foreign)
             }
         }

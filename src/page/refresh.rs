@@ -29,7 +29,6 @@ where
     // A handler for HEAD may be another than that of the page.
     if *call.request.method() == Method::HEAD
         || call.want.no_store
-        || call.want.advice.max_stale.is_some()
         || shared.unwell.holds(&missed.flight, false, now)
     {
         return;

@@ -48,18 +48,18 @@ pub(super) fn reuse(times: &Times, terms: &Terms, advice: &RequestDirectives, no
     if terms.no_cache || too_old || advice.min_fresh.is_some() {
         return Reuse::Validate(Absence::Stale);
     }
-    let accepted = advice
-        .max_stale
-        .is_some_and(|most| most.is_none_or(|most| staleness <= Duration::from_secs(most)));
-    if accepted && !terms.no_stale {
-        return Reuse::Stale(StaleUse::Accepted);
-    }
     // Without `max-stale`, `max-age` means that nothing stale is wanted (§5.2.1.1).
     if advice.max_age.is_some() && advice.max_stale.is_none() {
         return Reuse::Validate(Absence::Stale);
     }
     if within(staleness, terms.while_revalidate) {
         return Reuse::Stale(StaleUse::WhileRevalidated);
+    }
+    let accepted = advice
+        .max_stale
+        .is_some_and(|most| most.is_none_or(|most| staleness <= Duration::from_secs(most)));
+    if accepted && !terms.no_stale {
+        return Reuse::Stale(StaleUse::Accepted);
     }
     Reuse::Validate(Absence::Stale)
 }

@@ -196,7 +196,7 @@ impl<S, B> Call<S, B> {
                 missed.take_over(found);
                 let outcome = Outcome::of(Reason::StaleHit(why));
                 match answer::from_record(&page, &record, self.want.wish(), outcome, now) {
-                    Some(response) => Looked::Refreshing(response, missed),
+                    Some(response) => Looked::of_stale(response, why, missed),
                     None => Looked::Missed(missed),
                 }
             }

@@ -28,7 +28,7 @@ use super::search::SearchKey;
 use super::storable::WITHHELD;
 use super::want::Want;
 use crate::identity::Traced;
-use crate::monitor::{Bypass, Reason};
+use crate::monitor::{Bypass, Reason, StaleUse};
 
 /// Answers pages from the store, and stores what the inner service answers. Made by [`CacheLayer`](crate::CacheLayer).
 ///
@@ -125,6 +125,9 @@ where
             Poll::Ready(Ok(Lookup::Stale(record, why, missed))) => {
                 let outcome = Outcome::of(Reason::StaleHit(why));
                 match answer::from_record(&self.page, &record, wish, outcome, now) {
+                    Some(response) if why == StaleUse::Accepted => {
+                        return ResponseFuture::ready(response);
+                    }
                     Some(response) => (Some(missed), Some(response)),
                     None => return self.bypass(request, Bypass::Store),
                 }
