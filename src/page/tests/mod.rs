@@ -45,6 +45,7 @@ mod targeted;
 mod timeouts;
 mod trouble;
 mod uncollapsed;
+mod unclear_parts;
 mod unsafe_methods;
 mod validating;
 mod versions;

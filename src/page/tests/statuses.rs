@@ -64,12 +64,12 @@ async fn a_lifetime_for_a_status_counts_where_the_answer_names_none(world: World
 }
 
 async fn any_final_status_that_names_a_lifetime_is_stored_by_a_gateway(world: World) {
-    let never = [206, 304, 428, 429, 431, 511];
+    let never = [206, 304, 412, 416, 417, 428, 429, 431, 511];
     for status in (200..=599).filter(|status| !never.contains(status) && *status != 204) {
         let stored = lives(world.cache.gateway(), &world, status, FRESH).await;
         assert_eq!(stored, Some(600), "{status}");
     }
-    for status in [428, 429, 431, 511] {
+    for status in [412, 416, 417, 428, 429, 431, 511] {
         assert_eq!(
             lives(world.cache.gateway(), &world, status, FRESH).await,
             None,
@@ -252,7 +252,7 @@ fn options_that_make_no_sense_are_refused_and_say_which() {
         assert_eq!(refused, error);
         assert!(refused.to_string().contains(option), "{refused}");
     }
-    for status in [100, 103, 199, 206, 304, 428, 429, 431, 511] {
+    for status in [100, 103, 199, 206, 304, 412, 416, 417, 428, 429, 431, 511] {
         let refused = page()
             .ttl_for(code(status), minutes(1))
             .map(drop)
