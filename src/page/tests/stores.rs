@@ -52,6 +52,17 @@ impl<S: Store> Store for Waiting<S> {
         stamp
     }
 
+    async fn supersede(
+        &self,
+        marks: &[Mark],
+        fill: Stamp,
+        carried: &[Mark],
+        now: Now,
+    ) -> Result<Option<Stamp>, PurgeError> {
+        tokio::task::yield_now().await;
+        self.0.supersede(marks, fill, carried, now).await
+    }
+
     fn scan<'a>(
         &'a self,
         prefix: &'a [u8],
