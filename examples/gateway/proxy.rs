@@ -12,7 +12,7 @@ use std::{
 use axum::{
     body::Bytes,
     http::{
-        Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+        HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
         header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
         request, uri,
     },
@@ -296,6 +296,32 @@ mod tests {
         assert_eq!(plain.headers[X_FORWARDED_PROTO], "http");
         let said = Request::get("/").header(X_FORWARDED_PROTO, "https");
         assert_eq!(head(said, empty()).headers[X_FORWARDED_PROTO], "https");
+    }
+
+    /// The status of what is said when an origin answers with these bytes and closes, and whether it counts as unreachable.
+    async fn said_after(bytes: &'static [u8]) -> (u16, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await?;
+            // The whole request, so that the end is an end and no reset.
+            stream.read_buf(&mut Vec::with_capacity(4096)).await?;
+            stream.write_all(bytes).await?;
+            stream.shutdown().await
+        });
+        let origin = Origin {
+            host: "127.0.0.1".to_owned(),
+            port,
+            authority: format!("127.0.0.1:{port}"),
+        };
+        let pool = Pool::new(origin.clone());
+        let proxy = Proxy::new(&origin, pool, Duration::from_secs(30));
+        let response = proxy.oneshot(Request::new(empty())).await;
+        let response = response.unwrap_or_else(|never| match never {});
+        let answered = answering.await.expect("no panic");
+        answered.expect("the request comes, and the answer goes");
+        let unreachable = response.extensions().get::<Unreachable>();
+        (response.status().as_u16(), unreachable.is_some())
     }
 
     #[tokio::test]

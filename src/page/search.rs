@@ -114,14 +114,9 @@ impl SearchKey {
             keep_until,
         };
         let head = Head::Live(Box::new(known.rule()));
-        let record = Record::new(
-            Kind::Rule,
-            known.stamp,
-            times,
-            known.marks,
-            head,
-            Bytes::new(),
-        );
+        // It says nothing that a purge of one page could make untrue; the pages carry their own marks.
+        let marks = [shared.namespace_mark];
+        let record = Record::new(Kind::Rule, known.stamp, times, marks, head, Bytes::new());
         // Without it, equivalents are misses; the store was counted and logged where it failed.
         let _ = shared
             .apply(Key::new(&key), Op::Put(Arc::new(record), When::Always), now)

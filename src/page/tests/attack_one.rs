@@ -20,6 +20,11 @@ on_every_store! {
     what_was_served_stale_two_layers_further_in_is_not_stored
     a_refresh_with_proxy_credentials_is_not_stored_for_sharing
     a_page_that_is_confirmed_but_must_be_validated_is_not_shared
+    a_304_with_what_one_person_gets_is_merged_for_others_only_if_it_says_so_itself
+    the_rest_of_a_part_that_one_person_got_is_shared_only_if_it_says_so_itself
+    concurrent_ranges_whose_leader_panics_elect_another
+    a_crowd_that_comes_while_a_page_lands_runs_the_handler_once
+    after_the_soft_timeout_a_handler_that_was_asked_alone_goes_on_too
 }
 
 fn tenant(layer: CacheLayer) -> CacheLayer {
@@ -255,7 +260,7 @@ async fn what_was_served_stale_two_layers_further_in_is_not_stored(world: World)
         .cache
         .page(minutes(1))
         .stale_while_revalidate(minutes(10))
-        .named("inner");
+        .client_ttl(hours(2));
     let runs = Runs::default();
     let count = runs.clone();
     let handler = runs.handler(move |_| {
@@ -264,8 +269,6 @@ async fn what_was_served_stale_two_layers_further_in_is_not_stored(world: World)
     });
     // The two layers outside get to know the page only once it is stale within.
     let within = inner.layer(handler);
-    let alone = Site::of(world.clone(), runs.clone(), within.clone());
-    let _ = alone;
     let outer = world.cache.page(hours(2));
     let middle = world.cache.page(hours(2));
     let site = Site::of(
@@ -275,7 +278,7 @@ async fn what_was_served_stale_two_layers_further_in_is_not_stored(world: World)
     );
     site.get("/p").await;
     // As an eviction does.
-    world.evict_outer(&outer).await;
+    world.evict_all_but_the_innermost().await;
     world.advance(seconds(61));
     let stale = read(site.open(get("/p")).await).await;
     assert!(stale.is(200, "v1"), "{stale:?}");
@@ -286,9 +289,8 @@ async fn what_was_served_stale_two_layers_further_in_is_not_stored(world: World)
 }
 
 impl World {
-    /// Removes all that any layer but the innermost of three has stored.
-    async fn evict_outer(&self, layer: &CacheLayer) {
-        let _ = layer;
+    /// Removes what any layer but the innermost of three has stored.
+    async fn evict_all_but_the_innermost(&self) {
         let mut keys: Vec<Vec<u8>> = Vec::new();
         let mut scan = self.cache.store().scan(&[], 10_000);
         while let Some(Ok(found)) = scan.next().await {
@@ -420,4 +422,436 @@ async fn a_fill_in_the_background_needs_no_second_place_after_a_timeout() {
         assert!(next.is(200, "bread") && next.is_hit(), "{hard}: {next:?}");
         world.assert_at_rest().await;
     }
+}
+
+/// Data that changes, and a handler that reads it at once and answers a while later.
+#[derive(Clone)]
+struct Moving(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Moving {
+    fn site(world: &World, layer: CacheLayer, fields: Fields) -> (Self, Site) {
+        let data = Self(Arc::new(1.into()));
+        let read = data.clone();
+        let site = world.site(layer, move |request: Request<Body>| {
+            let response = read.answer(&request, fields);
+            async move {
+                for _ in 0..4 {
+                    tokio::task::yield_now().await;
+                }
+                response
+            }
+        });
+        (data, site)
+    }
+
+    fn answer(&self, request: &Request<Body>, fields: Fields) -> Response<Body> {
+        let version = self.0.load(std::sync::atomic::Ordering::SeqCst);
+        let (body, tag) = (format!("v{version}-0123456789"), format!("\"{version}\""));
+        let location = request.uri().to_string();
+        let mut all = [fields, &[("etag", &*tag)]].concat();
+        if *request.method() == Method::POST {
+            all.push(("content-location", &location));
+        }
+        let field = |name| {
+            let value = request.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        if field("if-none-match").is_some_and(|tags| tags.contains(&tag)) {
+            return with_status(304, &all, "");
+        }
+        let holds = field("if-range").is_none_or(|range| range == tag);
+        match field("range").filter(|_| holds).as_deref() {
+            Some("bytes=0-5") => {
+                all.push(("content-range", "bytes 0-5/13"));
+                with_status(206, &all, body[..6].to_owned())
+            }
+            Some("bytes=6-") => {
+                all.push(("content-range", "bytes 6-12/13"));
+                with_status(206, &all, body[6..].to_owned())
+            }
+            _ => page(&all, body),
+        }
+    }
+
+    fn change(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Validates,
+    Heads,
+    Refreshes,
+    Completes,
+    TakesAPart,
+    Posts,
+    Equivalent,
+    EquivalentStale,
+}
+
+const WAYS: [Way; 8] = [
+    Way::Validates,
+    Way::Heads,
+    Way::Refreshes,
+    Way::Completes,
+    Way::TakesAPart,
+    Way::Posts,
+    Way::Equivalent,
+    Way::EquivalentStale,
+];
+
+impl Way {
+    async fn prepared(self, world: &World) -> (Moving, Site) {
+        let layer = world.cache.gateway().tag("t").keep(hours(2)).unwrap();
+        let fields: Fields = match self {
+            Self::Refreshes => &[("cache-control", "max-age=60, stale-while-revalidate=600")],
+            Self::Equivalent | Self::EquivalentStale => &[
+                ("cache-control", "max-age=60"),
+                ("no-vary-search", "params=(\"utm\")"),
+            ],
+            _ => &[("cache-control", "max-age=60")],
+        };
+        let (data, site) = Moving::site(world, layer, fields);
+        match self {
+            Self::Completes => {
+                let part = get_with("/p", &[("range", "bytes=0-5")]);
+                assert_eq!(site.ask(part).await.code(), 206);
+            }
+            Self::TakesAPart | Self::Posts => {}
+            Self::Equivalent => {}
+            Self::EquivalentStale => {
+                site.get("/p?utm=9").await;
+                world.advance(seconds(61));
+            }
+            _ => {
+                site.get("/p").await;
+                world.advance(seconds(61));
+            }
+        }
+        (data, site)
+    }
+
+    fn request(self) -> Request<Body> {
+        match self {
+            Self::Heads => request(Method::HEAD, "/p", &[]),
+            Self::TakesAPart => get_with("/p", &[("range", "bytes=0-5")]),
+            Self::Posts => request(Method::POST, "/p", &[]),
+            Self::Equivalent | Self::EquivalentStale => get("/p?utm=1"),
+            _ => get("/p"),
+        }
+    }
+
+    fn later(self) -> Vec<Request<Body>> {
+        match self {
+            Self::TakesAPart => vec![self.request(), get("/p")],
+            Self::Equivalent | Self::EquivalentStale => vec![get("/p?utm=2"), get("/p?utm=1")],
+            _ => vec![get("/p"), get_with("/p", &[("range", "bytes=0-5")])],
+        }
+    }
+}
+
+/// Polls so often, with all others going on between; the future, if it is not done.
+async fn step<F: Future + Unpin>(mut future: F, polls: usize) -> Result<F::Output, F> {
+    for _ in 0..polls {
+        let polled = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(cx))
+        });
+        if let std::task::Poll::Ready(done) = polled.await {
+            return Ok(done);
+        }
+        tokio::task::yield_now().await;
+    }
+    Err(future)
+}
+
+/// P2 at each await of each way: nothing that starts after a purge is answered with what was read before it.
+#[tokio::test(start_paused = true)]
+async fn no_purge_loses_a_race_at_any_await() {
+    let mut failures = Vec::new();
+    for waiting in [false, true] {
+        for way in WAYS {
+            for purge in ["page", "tag", "url"] {
+                for polls in 0..40 {
+                    for reads in [false, true] {
+                        let world = if waiting {
+                            World::waiting()
+                        } else {
+                            World::new()
+                        };
+                        let (data, site) = way.prepared(&world).await;
+                        let asked = Box::pin(site.service.clone().oneshot(way.request()));
+                        let under_way = step(asked, polls).await;
+                        data.change();
+                        match purge {
+                            "page" => world.purge_page("/p").await,
+                            "tag" => world.purge_tag("t").await,
+                            _ => {
+                                let asked = way.request();
+                                let _ = world
+                                    .cache
+                                    .purge_page(&asked.uri().to_string())
+                                    .await
+                                    .unwrap();
+                            }
+                        }
+                        let same_url = purge == "url";
+                        let others: Vec<_> = way
+                            .later()
+                            .into_iter()
+                            .filter(|later| !same_url || later.uri() == way.request().uri())
+                            .map(|later| site.start(later))
+                            .collect();
+                        settle().await;
+                        let answer = match under_way {
+                            Ok(answer) => answer.unwrap(),
+                            Err(future) => future.await.unwrap(),
+                        };
+                        if reads {
+                            drop(read(answer).await)
+                        } else {
+                            drop(answer)
+                        }
+                        for other in others {
+                            let other = other.await.unwrap();
+                            if !other.body.starts_with("v2") {
+                                failures.push(format!(
+                                    "{waiting} {way:?} {purge} {polls} {reads}: {} {}",
+                                    other.status, other.body
+                                ));
+                            }
+                        }
+                        world.assert_at_rest().await;
+                        for later in way.later() {
+                            if same_url && later.uri() != way.request().uri() {
+                                continue;
+                            }
+                            let later = site.ask(later).await;
+                            if !later.body.starts_with("v2") {
+                                failures.push(format!(
+                                    "{waiting} {way:?} {purge} {polls} {reads} later: {} {}",
+                                    later.status, later.body
+                                ));
+                            }
+                        }
+                        world.assert_at_rest().await;
+                    }
+                }
+            }
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} {:#?}",
+        failures.len(),
+        &failures[..failures.len().min(30)]
+    );
+}
+
+/// P3 at each await: a client that leaves there leaves no flight, task or budget behind, and nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_at_any_await_leaves_nothing_behind() {
+    let mut failures = Vec::new();
+    for waiting in [false, true] {
+        for way in WAYS {
+            for polls in 0..50 {
+                let world = if waiting {
+                    World::waiting()
+                } else {
+                    World::new()
+                };
+                let (_, site) = way.prepared(&world).await;
+                let asked = Box::pin(site.service.clone().oneshot(way.request()));
+                let followers: Vec<_>;
+                match step(asked, polls).await {
+                    Ok(answer) => {
+                        followers = (0..3).map(|_| site.start(way.request())).collect();
+                        drop(answer);
+                    }
+                    Err(future) => {
+                        followers = (0..3).map(|_| site.start(way.request())).collect();
+                        tokio::task::yield_now().await;
+                        drop(future);
+                    }
+                }
+                let since = Instant::now();
+                for follower in followers {
+                    let answer = follower.await.unwrap();
+                    if !answer.status.is_success() {
+                        failures.push(format!("{waiting} {way:?} {polls}: {answer:?}"));
+                    }
+                }
+                if since.elapsed() > seconds(1) {
+                    failures.push(format!(
+                        "{waiting} {way:?} {polls}: waited {:?}",
+                        since.elapsed()
+                    ));
+                }
+                world.assert_at_rest().await;
+            }
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} {:#?}",
+        failures.len(),
+        &failures[..failures.len().min(30)]
+    );
+}
+
+/// P1: credentials are excused by what the response itself says (DESIGN §6). A 304 to one person that says nothing is not excused by what the
+/// stored page said before: its fields would reach everybody.
+async fn a_304_with_what_one_person_gets_is_merged_for_others_only_if_it_says_so_itself(
+    world: World,
+) {
+    let (origin, site) = world.origin(world.page());
+    origin.says(
+        200,
+        &[("etag", "\"a\""), ("cache-control", "public, max-age=60")],
+        "soup",
+    );
+    site.get("/p").await;
+    world.advance(seconds(61));
+    origin.confirms(&[("etag", "\"a\""), ("x-csrf-token", "alice's")]);
+    let own = site.ask(get_with("/p", &[("cookie", "alice")])).await;
+    assert_eq!(own.field("x-csrf-token"), Some("alice's"), "{own:?}");
+    origin.confirms(&[("etag", "\"a\"")]);
+    let other = site.get("/p").await;
+    assert_eq!(other.field("x-csrf-token"), None, "{other:?}");
+}
+
+/// P1, the same for what completes a stored part (RFC 9111 §3.4).
+async fn the_rest_of_a_part_that_one_person_got_is_shared_only_if_it_says_so_itself(world: World) {
+    let (origin, site) = world.origin(world.page().store_parts(true));
+    let says: Fields = &[
+        ("content-range", "bytes 0-3/8"),
+        ("cache-control", "public, max-age=600"),
+        ("etag", "\"a\""),
+    ];
+    origin.says(206, says, "soup");
+    site.ask(get_with("/p", &[("range", "bytes=0-3")])).await;
+    origin.says(
+        206,
+        &[
+            ("content-range", "bytes 4-7/8"),
+            ("etag", "\"a\""),
+            ("x-csrf-token", "alice's"),
+        ],
+        "more",
+    );
+    let own = site.ask(get_with("/p", &[("cookie", "alice")])).await;
+    assert!(own.is(200, "soupmore"), "{own:?}");
+    origin.says(200, &[], "whole");
+    let other = site.get("/p").await;
+    assert_eq!(other.field("x-csrf-token"), None, "{other:?}");
+}
+
+/// P3: a flight whose leader is lost is led anew by one of those who wait, as for whole pages.
+async fn concurrent_ranges_whose_leader_panics_elect_another(world: World) {
+    let (origin, site) = world.origin(world.page().store_parts(true));
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let runs = site.runs.clone();
+    let site = world.site(world.page().store_parts(true), {
+        let runs = Runs::default();
+        move |_| {
+            let (held, run) = (held.clone(), runs.begin());
+            async move {
+                held.pass().await;
+                assert!(run > 1, "the first panics");
+                with_status(206, PART, "0123")
+            }
+        }
+    });
+    drop((origin, runs));
+    let first = ranged(&site, 1);
+    site.runs.reach(1).await;
+    let crowd = ranged(&site, 20);
+    settle().await;
+    gate.open_for(1);
+    settle().await;
+    gate.open();
+    for leader in first {
+        assert!(leader.await.is_err());
+    }
+    for answer in crowd {
+        assert_eq!(answer.await.unwrap().code(), 206);
+    }
+    world.assert_at_rest().await;
+    assert_eq!(site.runs(), 2);
+}
+
+/// P3: who has looked the store up before a page landed and joins after it looks again; those who wait for that must not go alone.
+async fn a_crowd_that_comes_while_a_page_lands_runs_the_handler_once(world: World) {
+    for polls in 0..40 {
+        world.purge_page("/p").await;
+        let site = world.site(world.page(), |_| async {
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            page(&[], "soup")
+        });
+        let asked = Box::pin(async { read(site.open(get("/p")).await).await });
+        let under_way = step(asked, polls).await;
+        let crowd: Vec<_> = (0..30).map(|_| site.start(get("/p"))).collect();
+        if let Err(leader) = under_way {
+            leader.await;
+        }
+        for answer in crowd {
+            assert!(answer.await.unwrap().is(200, "soup"));
+        }
+        world.assert_at_rest().await;
+        assert_eq!(site.runs(), 1, "after {polls} polls");
+    }
+}
+
+/// What the handler does not finish in time goes on in the background (`soft_timeout`), also where the request had to ask alone: else a page
+/// whose handler is slower than the soft timeout is never renewed while a refusal is remembered, and each try is cut off half way.
+async fn after_the_soft_timeout_a_handler_that_was_asked_alone_goes_on_too(world: World) {
+    let layer = world.cache.page(minutes(1)).stale_if_error(minutes(5));
+    let (origin, site) = world.origin(layer.soft_timeout(seconds(2)).unwrap());
+    origin.says(200, &[], "soup");
+    site.get("/p").await;
+    world.advance(seconds(61));
+    origin.says(200, &[("set-cookie", "a=b")], "for one");
+    assert!(site.get("/p").await.is(200, "for one"));
+    origin.says(200, &[], "bread");
+    let gate = origin.hold();
+    let stale = read(site.open(get("/p")).await).await;
+    assert!(stale.is(200, "soup"), "{stale:?}");
+    gate.open();
+    settle().await;
+    let runs = site.runs();
+    let next = site.get("/p").await;
+    assert!(next.is(200, "bread"), "{next:?}");
+    assert_eq!(site.runs(), runs, "what was begun is finished: {next:?}");
+}
+
+/// P4: from whatever moment on the store hangs, a request loses one timeout to it.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_from_any_await_on_costs_a_request_one_timeout() {
+    let mut failures = Vec::new();
+    for way in WAYS {
+        for polls in 0..24 {
+            let store = Troubled::new(false);
+            let world = World::on(store.clone());
+            let (_, site) = way.prepared(&world).await;
+            let asked = Box::pin(site.service.clone().oneshot(way.request()));
+            let Err(under_way) = step(asked, polls).await else {
+                continue;
+            };
+            store.has(&Call::ALL.map(|call| (call, Trouble::Hangs)));
+            let since = Instant::now();
+            let answer = under_way.await.unwrap();
+            let lost = since.elapsed();
+            if lost > world.cache.shared.store_timeout + Duration::from_millis(5) {
+                failures.push(format!(
+                    "{way:?} {polls}: {} after {lost:?} of {:?}",
+                    answer.status(),
+                    world.cache.shared.store_timeout
+                ));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} {failures:#?}", failures.len());
 }
