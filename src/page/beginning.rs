@@ -94,7 +94,13 @@ impl Beginning {
     }
 
     /// Judges the whole, with all that purges either part.
-    pub(super) fn judge(&self, fill: &mut Fill, parts: &Parts) -> Result<Judged, NotStored> {
+    pub(super) fn judge(
+        &self,
+        fill: &mut Fill,
+        parts: &Parts,
+        may_merge: Result<(), NotStored>,
+    ) -> Result<Judged, NotStored> {
+        may_merge?;
         fill.marks.extend_from_slice(&self.stored.record.marks);
         let length = Some(self.complete);
         fill.judge_head(parts.status, &parts.headers, &parts.extensions, length)

@@ -70,11 +70,12 @@ impl Confirming {
         let Some((first, _)) = stored.first() else {
             return Self::TheClients;
         };
-        if asks != Asks::Validators {
+        if asks == Asks::ForAll || (asks == Asks::AsTheClient && is_about_tags(want)) {
             // Nothing that is stored was asked about.
             return Self::TheClients;
         }
         match confirmed(&pages, answer) {
+            Confirmed::Holds | Confirmed::Nothing if asks == Asks::AsTheClient => Self::TheClients,
             Confirmed::Updates(places)
                 if !places.iter().any(|place| {
                     contradicts_length(answer, stored[*place].0.record.body.len())
@@ -124,6 +125,11 @@ impl Confirming {
     }
 }
 
+/// A client that names tags asks about its own copy; a date may be from anywhere (§4.3.4).
+fn is_about_tags(want: &Want) -> bool {
+    want.headers.contains_key(IF_NONE_MATCH)
+}
+
 impl Fill {
     /// Files what is stored with the fields of a newer answer. What comes back answers this request, whether it could be filed or not.
     async fn update(
@@ -139,7 +145,9 @@ impl Fill {
         let wall = self.page.cache.shared.clock.wall();
         let mut headers = merged(page.original_headers(), answer, wall);
         let length = Some(old.record.body.len() as u64);
-        let judged = self.judge_head(page.status(), &headers, extensions, length);
+        let judged = self
+            .may_merge(answer)
+            .and_then(|()| self.judge_head(page.status(), &headers, extensions, length));
         let marks = {
             let mut marks = self.marks_of(extensions).to_vec();
             marks.extend_from_slice(&old.record.marks);

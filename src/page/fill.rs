@@ -18,11 +18,12 @@ use super::record::{AnyBody, Bounds, Recording, Role};
 use super::respond::{self, Inherited};
 use super::search::SearchKey;
 use super::share::SharedPage;
-use super::storable::{Asked, Plan, storable};
+use super::storable::{Asked, Plan, shares, storable};
 use super::stored::StoredPage;
 use super::variants::variant_key;
 use crate::cache::CacheTags;
 use crate::clock::Now;
+use crate::header::ResponseDirectives;
 use crate::header::no_vary_search::NoVarySearch;
 use crate::identity::Traced;
 use crate::monitor::NotStored;
@@ -131,6 +132,16 @@ impl Fill {
             rule,
             variant,
         })
+    }
+
+    /// May what an answer with these fields says be merged into what is for everyone? What it leaves unsaid is no permission of its own.
+    pub(super) fn may_merge(&self, answer: &HeaderMap) -> Result<(), NotStored> {
+        let policy = &self.page.policy;
+        let (directives, _) = ResponseDirectives::of(answer, &policy.rules.targets);
+        match !self.credentials || shares(&directives, self.authorization_alone, policy) {
+            true => Ok(()),
+            false => Err(NotStored::Credentials),
+        }
     }
 
     /// The exchange with the handler, whose answer has just come.

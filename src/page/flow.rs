@@ -154,6 +154,7 @@ where
             }
         }
     };
+    course.ask();
     let is_whole = !call.want.ranged && missed.stored.is_empty();
     let beginning = match is_whole && call.page.policy.rules.parts {
         true => call.beginning().await,
@@ -233,13 +234,13 @@ impl Race {
         }
     }
 
-    /// What leads a flight goes on; what only waited for one is dropped.
+    /// What has asked the handler goes on; what only waited for another's answer is dropped.
     fn finish<B, E>(&self, work: Pin<Box<dyn Future<Output = Answer<B, E>> + Send>>)
     where
         B: Send + 'static,
         E: Send + 'static,
     {
-        if !self.course.is_leading() {
+        if !self.course.has_asked() {
             return;
         }
         let background = &self.page.cache.shared.background;

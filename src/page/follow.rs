@@ -17,7 +17,7 @@ use crate::monitor::{Absence, Failure, NotStored, Reason};
 use crate::store::{Mark, Stamp, StoreError};
 
 /// How many flights a request follows before it goes alone.
-const ROUNDS: usize = 2;
+pub(super) const ROUNDS: usize = 2;
 
 /// What the rounds of following came to.
 pub(super) enum Round<B> {

@@ -56,6 +56,7 @@ struct Then {
 #[derive(Debug, Default)]
 pub(super) struct Course {
     leading: AtomicBool,
+    asked: AtomicBool,
     detached: AtomicBool,
 }
 
@@ -63,6 +64,15 @@ impl Course {
     /// Others count on it from here on: it outlives its client.
     pub(super) fn lead(&self) {
         self.leading.store(true, Ordering::Release);
+    }
+
+    /// The handler is asked, for others or for this request alone.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
     }
 
     pub(super) fn is_leading(&self) -> bool {

@@ -214,11 +214,13 @@ impl Settling<'_> {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = response.into_parts();
+        // The rest is one person's, if it is, whatever the beginning says.
+        let may_merge = fill.may_merge(&parts.headers);
         let Some((parts, body)) = beginning.complete(&fill, parts, body) else {
             drop(lead);
             return answer::unanswered(&fill.page, Unanswered::Part);
         };
-        match beginning.judge(&mut fill, &parts) {
+        match beginning.judge(&mut fill, &parts, may_merge) {
             Ok(judged) => self.store(fill, lead, parts, body, judged),
             Err(why) => {
                 fill.refuse(lead, why);

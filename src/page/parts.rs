@@ -17,6 +17,7 @@ use super::body::{BoxError, PageBody, boxed};
 use super::excerpt::{Client, one_part};
 use super::flight::{self, Flights, Join, Lead, Phase};
 use super::flow::{Answer, Call};
+use super::follow::ROUNDS;
 use super::future::Course;
 use super::lookup::{Asking, Lookup, Missed, Stored, lookup};
 use super::negotiate::normalise;
@@ -96,6 +97,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         if lead.is_public() {
             course.lead();
         }
+        course.ask();
         withhold(&page, &mut self.request);
         canonicalise(&page, &mut self.request, self.content);
         normalise(self.request.headers_mut());
@@ -164,23 +166,30 @@ impl<S, ReqBody> Call<S, ReqBody> {
         if self.want.conditional || cache.remembered.holds(&key, self.credentials, now) {
             return Ok(alone);
         }
-        let mut joined = Flights::join(&cache, &key, missed.stamp);
-        if let Join::Follow(flight, _) = &joined
-            && !cache.admits(flight.stamp, marks).await.unwrap_or_default()
-        {
-            // A purge has outlawed it: whoever comes now leads or follows a newer one.
-            Flights::retire(&cache, &key, flight);
-            joined = Flights::join(&cache, &key, missed.stamp);
-        }
-        let mut phase = match joined {
-            Join::Lead(lead) => return Ok(lead),
-            Join::Crowded => return Ok(alone),
-            Join::Follow(_, phase) => phase,
-        };
         let until = flight::patience();
-        let mut settled = flight::head(&mut phase, until).await;
-        if let Some(Phase::Shared(_)) = settled {
-            settled = flight::whole(&mut phase, until).await;
+        let mut settled = None;
+        for _ in 0..ROUNDS {
+            let mut joined = Flights::join(&cache, &key, missed.stamp);
+            if let Join::Follow(flight, _) = &joined
+                && !cache.admits(flight.stamp, marks).await.unwrap_or_default()
+            {
+                // A purge has outlawed it: whoever comes now leads or follows a newer one.
+                Flights::retire(&cache, &key, flight);
+                joined = Flights::join(&cache, &key, missed.stamp);
+            }
+            let mut phase = match joined {
+                Join::Lead(lead) => return Ok(lead),
+                Join::Crowded => return Ok(alone),
+                Join::Follow(_, phase) => phase,
+            };
+            settled = flight::head(&mut phase, until).await;
+            if let Some(Phase::Shared(_)) = settled {
+                settled = flight::whole(&mut phase, until).await;
+            }
+            // What came to nothing for no fault of the answer is tried once more.
+            if !matches!(settled, Some(Phase::Abandoned)) {
+                break;
+            }
         }
         let Some(Phase::Shared(shared)) = settled else {
             return Ok(alone);

@@ -59,7 +59,7 @@ pub(super) enum Content {
 }
 
 /// More lines than a request that means well has; a map has not always room for one more.
-const MOST_FIELDS: usize = 1_024;
+const MOST_FIELDS: usize = 4_096;
 
 /// Does it name a field that a proxy within takes away, so that the handler does not see what the key holds (RFC 9110 §7.6.1)?
 fn takes_away(connection: &HeaderValue) -> bool {

@@ -294,15 +294,23 @@ fn permitted_for_everyone(
     if asked.identity_read {
         return Err(NotStored::Identity);
     }
-    // A lifetime of zero for shared caches, or one that cannot be read, is no permission, whatever lifetime the policy gives instead.
-    let for_all = directives.public || matches!(directives.s_maxage, Lifetime::Seconds(1..));
-    // To the letter of §3.5, which is about `Authorization` and nothing else.
-    let for_all = for_all
-        || (policy.rules.authorization && asked.authorization_alone && directives.must_revalidate);
-    if asked.credentials && !for_all {
+    if asked.credentials && !shares(directives, asked.authorization_alone, policy) {
         return Err(NotStored::Credentials);
     }
     Ok(())
+}
+
+/// Does an answer to credentials say that it is for all?
+pub(super) fn shares(
+    directives: &ResponseDirectives,
+    authorization_alone: bool,
+    policy: &Policy,
+) -> bool {
+    // A lifetime of zero for shared caches, or one that cannot be read, is no permission, whatever lifetime the policy gives instead.
+    directives.public
+        || matches!(directives.s_maxage, Lifetime::Seconds(1..))
+        // To the letter of §3.5, which is about `Authorization` and nothing else.
+        || (policy.rules.authorization && authorization_alone && directives.must_revalidate)
 }
 
 fn permitted_by_vary(
