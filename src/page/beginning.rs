@@ -30,7 +30,7 @@ pub(super) struct Beginning {
 impl<S, ReqBody> Call<S, ReqBody> {
     /// What is stored of the beginning of a page that is asked for as a whole.
     pub(super) async fn beginning(&mut self) -> Option<Beginning> {
-        let (stored, _) = self.stored_part().await?;
+        let (stored, _) = self.stored_part().await.ok()??;
         let kept = stored.page()?;
         let part = ContentRange::parse(kept.headers())?;
         let complete = part.complete?;

@@ -84,12 +84,14 @@ where
     let missed = match missed.stored.is_empty() {
         false => missed,
         true => match call.look_up_equivalent(missed).await {
-            Looked::Answered(response) => return Ok(response),
-            Looked::Refreshing(response, missed) => {
+            Ok(Looked::Answered(response)) => return Ok(response),
+            Ok(Looked::Refreshing(response, missed)) => {
                 super::refresh::start(call, missed);
                 return Ok(response);
             }
-            Looked::Missed(missed) => missed,
+            Ok(Looked::Missed(missed)) => missed,
+            // One wait for a store that is unwell is enough.
+            Err(_) => return call.forward(Reason::Bypassed(Bypass::Store)).await,
         },
     };
     let wants_part = call.want.ranged && call.page.policy.rules.parts && missed.stored.is_empty();

@@ -251,10 +251,12 @@ impl Settling<'_> {
                 let wish = self.want.wish();
                 match answer::from_record(&fill.page, &stored.record, wish, outcome, now) {
                     Some(answer) => {
+                        if !matches!(others, ForOthers::Refused(_)) {
+                            let shared = &fill.page.cache.shared;
+                            shared.unwell.forget(lead.key(), false);
+                        }
                         match others {
                             ForOthers::Same | ForOthers::Unchanged | ForOthers::Unwell => {
-                                let shared = &fill.page.cache.shared;
-                                shared.unwell.forget(lead.key(), false);
                                 lead.validated(stored);
                             }
                             ForOthers::Selected => lead.look_up(),

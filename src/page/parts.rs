@@ -26,8 +26,8 @@ use super::precondition::if_range_holds;
 use super::respond::{self, Inherited};
 use super::service::{canonicalise, withhold};
 use crate::header::{ContentRange, RangeSpec};
-use crate::monitor::{Absence, NotStored, Reason, Unanswered};
-use crate::store::{Mark, Record};
+use crate::monitor::{Absence, Bypass, NotStored, Reason, Unanswered};
+use crate::store::{Mark, Record, StoreError};
 
 /// Ends the key of a page whose part it is. No part of a page's key begins so.
 const PART: u8 = u8::MAX - 1;
@@ -40,7 +40,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
     }
 
     /// The stored part that this request selects, fresh or not.
-    pub(super) async fn stored_part(&mut self) -> Option<(Stored, bool)> {
+    pub(super) async fn stored_part(&mut self) -> Result<Option<(Stored, bool)>, StoreError> {
         let shared = &self.page.cache.shared;
         let base = self.part_base();
         let asking = Asking {
@@ -51,21 +51,21 @@ impl<S, ReqBody> Call<S, ReqBody> {
             let key = base.clone().into();
             Some((Stored { key, record }, true))
         };
-        match lookup(shared, &base, asking, shared.clock.now()).await {
-            Ok(Lookup::Fresh(record)) => fresh(record),
-            Ok(Lookup::Missed(missed) | Lookup::Stale(_, _, missed)) => missed
+        let found = lookup(shared, &base, asking, shared.clock.now()).await?;
+        Ok(match found {
+            Lookup::Fresh(record) => fresh(record),
+            Lookup::Missed(missed) | Lookup::Stale(_, _, missed) => missed
                 .stored
                 .into_iter()
                 .next()
                 .map(|stored| (stored, false)),
-            Err(_) => None,
-        }
+        })
     }
 
     /// Answers a range from a stored part alone.
     pub(super) async fn stored_range<R>(&mut self) -> Option<Response<PageBody<R>>> {
         match self.stored_part().await {
-            Some((stored, true)) => self.answer_within(&stored),
+            Ok(Some((stored, true))) => self.answer_within(&stored),
             _ => None,
         }
     }
@@ -83,7 +83,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
     {
         let page = self.page.clone();
         let mut absence = missed.absence;
-        if let Some((stored, true)) = self.stored_part().await {
+        let part = match self.stored_part().await {
+            Ok(part) => part,
+            Err(_) => return self.forward(Reason::Bypassed(Bypass::Store)).await,
+        };
+        if let Some((stored, true)) = part {
             if let Some(response) = self.answer_within(&stored) {
                 return Ok(response);
             }

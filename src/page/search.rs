@@ -22,7 +22,7 @@ use super::search_variance::{emit, holds_for};
 use crate::cache::Shared;
 use crate::header::no_vary_search::{NO_VARY_SEARCH, NoVarySearch};
 use crate::monitor::Reason;
-use crate::store::{Head, HeadObject, Key, Kind, Op, Record, Stamp, Times, When};
+use crate::store::{Head, HeadObject, Key, Kind, Op, Record, Stamp, StoreError, Times, When};
 
 /// What follows a path's key. No part of a page's key begins so.
 const RULE: u8 = u8::MAX - 2;
@@ -161,29 +161,29 @@ impl HeadObject for Rule {
 
 impl<S, B> Call<S, B> {
     /// Looks for a page of an equivalent target. What may not answer at once is added to what was missed.
-    pub(super) async fn look_up_equivalent<R>(&mut self, mut missed: Missed) -> Looked<R> {
+    pub(super) async fn look_up_equivalent<R>(
+        &mut self,
+        mut missed: Missed,
+    ) -> Result<Looked<R>, StoreError> {
         let Some(search) = self.search.clone() else {
-            return Looked::Missed(missed);
+            return Ok(Looked::Missed(missed));
         };
         let page = self.page.clone();
         let shared = &page.cache.shared;
         let now = shared.clock.now();
         let index = search.index();
-        let found = shared.get(&[Key::new(&index)], now).await.ok();
-        let record = found.and_then(|found| found.into_iter().next()?.record);
+        let found = shared.get(&[Key::new(&index)], now).await?;
+        let record = found.into_iter().next().and_then(|found| found.record);
         let rule = record.and_then(|record| Some(record.head.downcast::<Rule>()?.rule.clone()));
         let Some(base) = rule.and_then(|rule| search.equivalents(rule)) else {
-            return Looked::Missed(missed);
+            return Ok(Looked::Missed(missed));
         };
         let asking = Asking {
             headers: self.request.headers(),
             advice: &self.want.advice,
         };
-        let found = match lookup(shared, &base, asking, now).await {
-            Ok(found) => found,
-            Err(_) => return Looked::Missed(missed),
-        };
-        match found {
+        let found = lookup(shared, &base, asking, now).await?;
+        Ok(match found {
             Lookup::Fresh(record) if self.admits(&record).await => {
                 let is_traced = answer::is_traced(self.request.extensions());
                 answer::hit(&page, &record, self.want.wish(), is_traced, now)
@@ -213,7 +213,7 @@ impl<S, B> Call<S, B> {
                 Looked::Missed(missed)
             }
             _ => Looked::Missed(missed),
-        }
+        })
     }
 
     /// Does what was filled for another target survive the purges of this one?

@@ -23,6 +23,7 @@ on_every_store! {
     a_304_with_what_one_person_gets_is_merged_for_others_only_if_it_says_so_itself
     the_rest_of_a_part_that_one_person_got_is_shared_only_if_it_says_so_itself
     concurrent_ranges_whose_leader_panics_elect_another
+    a_part_for_everyone_is_asked_for_in_the_form_that_selects_it
     a_crowd_that_comes_while_a_page_lands_runs_the_handler_once
     after_the_soft_timeout_a_handler_that_was_asked_alone_goes_on_too
 }
@@ -386,7 +387,7 @@ async fn a_store_that_hangs_while_a_request_is_under_way_costs_one_timeout() {
         let since = Instant::now();
         gate.open();
         let answer = asked.await.unwrap();
-        println!("{call:?}: {:?} {answer:?}", since.elapsed());
+        assert!(answer.is(200, "soup"), "{call:?}: {answer:?}");
         assert!(
             since.elapsed() <= world.cache.shared.store_timeout + Duration::from_millis(5),
             "{call:?}"
@@ -488,9 +489,13 @@ enum Way {
     Posts,
     Equivalent,
     EquivalentStale,
+    Queries,
+    QueryRefreshes,
 }
 
-const WAYS: [Way; 8] = [
+const WAYS: [Way; 10] = [
+    Way::Queries,
+    Way::QueryRefreshes,
     Way::Validates,
     Way::Heads,
     Way::Refreshes,
@@ -504,8 +509,11 @@ const WAYS: [Way; 8] = [
 impl Way {
     async fn prepared(self, world: &World) -> (Moving, Site) {
         let layer = world.cache.gateway().tag("t").keep(hours(2)).unwrap();
+        let layer = layer.query_method(100, Body::new).unwrap();
         let fields: Fields = match self {
-            Self::Refreshes => &[("cache-control", "max-age=60, stale-while-revalidate=600")],
+            Self::Refreshes | Self::QueryRefreshes => {
+                &[("cache-control", "max-age=60, stale-while-revalidate=600")]
+            }
             Self::Equivalent | Self::EquivalentStale => &[
                 ("cache-control", "max-age=60"),
                 ("no-vary-search", "params=(\"utm\")"),
@@ -525,7 +533,11 @@ impl Way {
                 world.advance(seconds(61));
             }
             _ => {
-                site.get("/p").await;
+                let asked = match self {
+                    Self::Queries | Self::QueryRefreshes => self.request(),
+                    _ => get("/p"),
+                };
+                site.ask(asked).await;
                 world.advance(seconds(61));
             }
         }
@@ -534,6 +546,11 @@ impl Way {
 
     fn request(self) -> Request<Body> {
         match self {
+            Self::Queries | Self::QueryRefreshes => {
+                let mut asked = request("QUERY".parse().unwrap(), "/p", &[]);
+                *asked.body_mut() = Body::from("which");
+                asked
+            }
             Self::Heads => request(Method::HEAD, "/p", &[]),
             Self::TakesAPart => get_with("/p", &[("range", "bytes=0-5")]),
             Self::Posts => request(Method::POST, "/p", &[]),
@@ -544,6 +561,7 @@ impl Way {
 
     fn later(self) -> Vec<Request<Body>> {
         match self {
+            Self::Queries | Self::QueryRefreshes => vec![self.request()],
             Self::TakesAPart => vec![self.request(), get("/p")],
             Self::Equivalent | Self::EquivalentStale => vec![get("/p?utm=2"), get("/p?utm=1")],
             _ => vec![get("/p"), get_with("/p", &[("range", "bytes=0-5")])],
@@ -748,10 +766,8 @@ async fn the_rest_of_a_part_that_one_person_got_is_shared_only_if_it_says_so_its
 
 /// P3: a flight whose leader is lost is led anew by one of those who wait, as for whole pages.
 async fn concurrent_ranges_whose_leader_panics_elect_another(world: World) {
-    let (origin, site) = world.origin(world.page().store_parts(true));
     let gate = Gate::closed();
     let held = gate.clone();
-    let runs = site.runs.clone();
     let site = world.site(world.page().store_parts(true), {
         let runs = Runs::default();
         move |_| {
@@ -763,7 +779,6 @@ async fn concurrent_ranges_whose_leader_panics_elect_another(world: World) {
             }
         }
     });
-    drop((origin, runs));
     let first = ranged(&site, 1);
     site.runs.reach(1).await;
     let crowd = ranged(&site, 20);
@@ -779,6 +794,22 @@ async fn concurrent_ranges_whose_leader_panics_elect_another(world: World) {
     }
     world.assert_at_rest().await;
     assert_eq!(site.runs(), 2);
+}
+
+/// What a fill for everyone is asked with is what its variant is filed under (`normalise`, RFC 9110 §12.5.3), also where it is for a part.
+async fn a_part_for_everyone_is_asked_for_in_the_form_that_selects_it(world: World) {
+    let (origin, site) = world.origin(world.page().store_parts(true));
+    origin.answers(|request| {
+        let said = request.headers()["accept-language"].to_str().unwrap();
+        let fields = [PART, &[("vary", "accept-language")]].concat();
+        with_status(206, &fields, said[..4].to_owned())
+    });
+    let ask = async |languages| {
+        let fields = [("range", "bytes=0-3"), ("accept-language", languages)];
+        site.ask(get_with("/p", &fields)).await.body
+    };
+    ask("EN;q=0.5,de").await;
+    assert_eq!(ask("de, en;q=0.5").await, "de, ");
 }
 
 /// P3: who has looked the store up before a page landed and joins after it looks again; those who wait for that must not go alone.
@@ -832,9 +863,9 @@ async fn after_the_soft_timeout_a_handler_that_was_asked_alone_goes_on_too(world
 async fn a_store_that_hangs_from_any_await_on_costs_a_request_one_timeout() {
     let mut failures = Vec::new();
     for way in WAYS {
-        for polls in 0..24 {
+        for polls in 0..40 {
             let store = Troubled::new(false);
-            let world = World::on(store.clone());
+            let world = World::on(stores::Waiting(store.clone()));
             let (_, site) = way.prepared(&world).await;
             let asked = Box::pin(site.service.clone().oneshot(way.request()));
             let Err(under_way) = step(asked, polls).await else {
