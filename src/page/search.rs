@@ -183,26 +183,37 @@ impl<S, B> Call<S, B> {
             advice: &self.want.advice,
         };
         let found = lookup(shared, &base, asking, now).await?;
-        Ok(match found {
-            Lookup::Fresh(record) if self.admits(&record).await => {
+        match found {
+            Lookup::Fresh(record) => {
+                if !self.admits(&record).await? {
+                    return Ok(Looked::Missed(missed));
+                }
                 let is_traced = answer::is_traced(self.request.extensions());
-                answer::hit(&page, &record, self.want.wish(), is_traced, now)
-                    .map_or(Looked::Missed(missed), Looked::Answered)
+                Ok(
+                    answer::hit(&page, &record, self.want.wish(), is_traced, now)
+                        .map_or(Looked::Missed(missed), Looked::Answered),
+                )
             }
-            Lookup::Stale(record, why, found) if self.admits(&record).await => {
+            Lookup::Stale(record, why, found) => {
+                if !self.admits(&record).await? {
+                    return Ok(Looked::Missed(missed));
+                }
                 // It is one page that is refreshed, whichever of its targets is asked for.
                 missed.flight = found.flight.clone();
                 missed.take_over(found);
                 let outcome = Outcome::of(Reason::StaleHit(why));
-                match answer::from_record(&page, &record, self.want.wish(), outcome, now) {
-                    Some(response) => Looked::of_stale(response, why, missed),
-                    None => Looked::Missed(missed),
-                }
+                let wish = self.want.wish();
+                Ok(
+                    match answer::from_record(&page, &record, wish, outcome, now) {
+                        Some(response) => Looked::of_stale(response, why, missed),
+                        None => Looked::Missed(missed),
+                    },
+                )
             }
             Lookup::Missed(mut found) => {
                 let mut admitted = Vec::new();
                 for stored in std::mem::take(&mut found.stored) {
-                    if self.admits(&stored.record).await {
+                    if self.admits(&stored.record).await? {
                         admitted.push(stored);
                     }
                 }
@@ -210,20 +221,16 @@ impl<S, B> Call<S, B> {
                 if !found.stored.is_empty() {
                     missed.take_over(found);
                 }
-                Looked::Missed(missed)
+                Ok(Looked::Missed(missed))
             }
-            _ => Looked::Missed(missed),
-        })
+        }
     }
 
     /// Does what was filled for another target survive the purges of this one?
-    async fn admits(&mut self, record: &Record) -> bool {
+    async fn admits(&mut self, record: &Record) -> Result<bool, StoreError> {
         let marks = self.marks();
         let shared = self.page.cache.shared.clone();
-        shared
-            .admits(record.stamp, &marks)
-            .await
-            .unwrap_or_default()
+        shared.admits(record.stamp, &marks).await
     }
 
     /// What clients are told of the query rule, for a target as its client has sent it.

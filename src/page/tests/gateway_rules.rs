@@ -32,7 +32,8 @@ async fn a_gateway_stores_for_no_lifetime_of_its_own() {
     let gateway = || world.cache.gateway();
     assert_eq!(lives(&world, gateway(), 200, BARE).await, None);
     assert_eq!(lives(&world, gateway(), 302, BARE).await, None);
-    let table: [(u16, &[(&str, &str)], Option<u64>); 7] = [
+    type Row<'a> = (u16, &'a [(&'a str, &'a str)], Option<u64>);
+    let table: [Row<'_>; 7] = [
         (200, &[("cache-control", "max-age=9")], Some(9)),
         (200, &[("cache-control", "s-maxage=9, max-age=5")], Some(9)),
         (

@@ -273,7 +273,8 @@ async fn a_client_that_has_the_stored_parts_version_is_told_so() {
 async fn a_part_for_one_person_is_not_stored() {
     let world = World::new();
     let authorized = [("range", "bytes=0-4"), ("authorization", "Basic x")];
-    let table: [(Fields, &[(&str, &str)], bool); 6] = [
+    type Row<'a> = (Fields, &'a [(&'a str, &'a str)], bool);
+    let table: [Row<'_>; 6] = [
         (&[], &[("range", "bytes=0-4")], true),
         (&[], &authorized, false),
         (&[("cache-control", "must-revalidate")], &authorized, true),

@@ -39,7 +39,10 @@ async fn lifetime(world: &World, layer: CacheLayer, fields: &[(&str, &str)]) -> 
 }
 
 /// A field of a list, the same in every case.
-fn cases() -> Vec<(Vec<(&'static str, &'static str)>, Option<&'static str>)> {
+/// What a response says, and for how long it is fresh by that.
+type Case = (Vec<(&'static str, &'static str)>, Option<&'static str>);
+
+fn cases() -> Vec<Case> {
     let later = ("expires", "Thu, 01 Jan 2026 01:00:00 GMT");
     let forbidden = ("cache-control", "no-store");
     let short = ("cache-control", "max-age=5");
