@@ -38,10 +38,10 @@ async fn lifetime(world: &World, layer: CacheLayer, fields: &[(&str, &str)]) -> 
     ttl
 }
 
-/// A field of a list, the same in every case.
 /// What a response says, and for how long it is fresh by that.
 type Case = (Vec<(&'static str, &'static str)>, Option<&'static str>);
 
+/// A field of a list, the same in every case.
 fn cases() -> Vec<Case> {
     let later = ("expires", "Thu, 01 Jan 2026 01:00:00 GMT");
     let forbidden = ("cache-control", "no-store");
