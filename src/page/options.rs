@@ -186,7 +186,7 @@ impl CacheLayer {
         self.set(|policy| policy.rules.transparent = on)
     }
 
-    /// Gives a 200 that has no `ETag` one, strong and made of the bytes of its body, from its first hit on.
+    /// Gives a 200 that has no `ETag` one, strong and made of the bytes of its body, from its first hit on. Default: off.
     pub fn etag(self) -> Self {
         self.set(|policy| policy.etag = true)
     }
@@ -215,7 +215,7 @@ impl CacheLayer {
         self.set(|policy| policy.rules.no_vary_search = None)
     }
 
-    /// Tells clients by `No-Vary-Search` which parameters the layer's [`QueryRule`](crate::QueryRule) drops, as far as the field can say it.
+    /// Tells clients by `No-Vary-Search` which parameters the layer's [`QueryRule`](crate::QueryRule) drops, as far as the field can say it. Default: off.
     pub fn tell_query_rule(self) -> Self {
         self.set(|policy| policy.says_query_rule = true)
     }
