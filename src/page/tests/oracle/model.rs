@@ -726,7 +726,13 @@ impl Model {
     fn update(&mut self, place: usize, by: &Reply, authorization: bool, no_store: bool) {
         let updated = self.entries[place].updated(by, self.now);
         // The 304 itself answers this request, and must be one that may be stored.
-        let personal = authorization && storing(&updated, true, self.now) != Storing::Yes;
+        let says = &by.says;
+        let says_so = says.contains(&Say::Public)
+            || says.contains(&Say::MustRevalidate)
+            || number!(says, SMaxage).is_some();
+        // What an answer to one person leaves unsaid is no permission, whatever the stored response says.
+        let personal =
+            authorization && (!says_so || storing(&updated, true, self.now) != Storing::Yes);
         let doubtful = storing(&updated, false, self.now) == Storing::Doubtful;
         if (no_store || personal || doubtful) && self.may(Room::LeaveOnUpdate) {
             return;
