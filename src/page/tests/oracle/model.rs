@@ -76,6 +76,8 @@ pub(super) enum Room {
     /// A 304 to a request whose answer may not be stored updates nothing, or drops.
     LeaveOnUpdate,
     DropOnUpdate,
+    /// A 304 to tags of the client's is about its copy, where what is stored has no validator that could have been asked about.
+    AboutTheClients,
     /// A 304 that is about something else drops what is stored.
     DropOnOther,
     /// What one person's HEAD was answered says nothing of what is everyone's.
@@ -620,6 +622,12 @@ impl Model {
         reply: &Reply,
         reasons: Vec<&'static str>,
     ) -> Outcome {
+        if entry.is_some_and(|entry| !entry.is_validatable())
+            && ask.tags.is_some()
+            && self.may(Room::AboutTheClients)
+        {
+            return relayed(reply, reasons);
+        }
         if let Some(entry) = entry
             && entry.is_meant_by(reply)
         {
