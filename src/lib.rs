@@ -43,21 +43,25 @@ pub mod background;
 pub mod cache;
 pub mod clock;
 pub mod control;
+#[cfg(feature = "axum")]
+pub mod extract;
 mod header;
-mod identity;
+pub mod identity;
 mod log;
 pub mod monitor;
 pub mod page;
+mod request;
 pub mod store;
 mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, Purged};
 pub use self::control::InvalidationLayer;
-pub use self::identity::Trace;
+pub use self::identity::{Identify, Identity, Trace};
 pub use self::page::{
     CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
-    RequestHead, RequestRules, TtlOrder, Unreachable,
+    RequestRules, TtlOrder, Unreachable,
 };
+pub use self::request::RequestHead;
 #[cfg(feature = "memory")]
 pub use self::store::MemoryStore;
 pub use self::store::{NullStore, PurgeError, Store, StoreError};

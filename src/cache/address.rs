@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Shared;
 use crate::header::Reference;
-use crate::page::{Forwarding, RequestHead, normal_host};
+use crate::page::{Forwarding, normal_host};
+use crate::request::RequestHead;
 use crate::store::Mark;
 
 /// The marks that a page carries: its path, and its host and path; with a query, both with that too.

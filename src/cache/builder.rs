@@ -8,9 +8,10 @@ use super::{Cache, Shared};
 use crate::background::Background;
 use crate::clock::{Clock, SystemClock};
 use crate::header::CacheName;
-use crate::identity::IdentityType;
+use crate::identity::{Identify, IdentityType, Secret};
 use crate::monitor::Counters;
-use crate::page::{Budget, Flights, Remembered, RequestHead, StatusField};
+use crate::page::{Budget, Flights, Remembered, StatusField};
+use crate::request::RequestHead;
 use crate::store::{Mark, Store};
 use crate::ttl::{LONGEST, MIB, minutes};
 
@@ -29,6 +30,8 @@ pub struct CacheBuilder {
     remember_refusals: Duration,
     refresh_backoff: Duration,
     identities: Vec<IdentityType>,
+    user: Option<Arc<dyn Identify>>,
+    secret: Option<Vec<u8>>,
     clock: Arc<dyn Clock>,
     background: Background,
     name: String,
@@ -53,6 +56,9 @@ pub enum BuildError {
         "a recording budget of 0 bytes stores nothing: set .recording_budget() to at least one body limit, or use NullStore"
     )]
     ZeroRecordingBudget,
+    /// The secret can be guessed.
+    #[error("a secret of {0} bytes can be guessed: give .secret() at least 16 random bytes")]
+    ShortSecret(usize),
     /// The cache's name cannot be written in `Cache-Status`.
     #[error("the name {name:?} cannot stand in Cache-Status: use printable ASCII in .name()")]
     Name {
@@ -73,6 +79,8 @@ impl CacheBuilder {
             remember_refusals: Duration::from_secs(10),
             refresh_backoff: Duration::from_secs(5),
             identities: Vec::new(),
+            user: None,
+            secret: None,
             clock: Arc::new(SystemClock::new()),
             background: Background::new(256),
             name: "larder".to_owned(),
@@ -134,6 +142,29 @@ impl CacheBuilder {
         self
     }
 
+    /// Who is asking, for pages that [vary on the user](crate::CacheLayer::vary_on_user) and for the extractor of an
+    /// [`Identity`](crate::Identity). Default: nobody can tell.
+    ///
+    /// ```
+    /// use larder::{Cache, NullStore, identity, minutes};
+    ///
+    /// let cache = Cache::builder(NullStore).user(identity::cookie("session")).build()?;
+    /// let page = cache.page(minutes(15)).vary_on_user()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn user(mut self, by: impl Identify) -> Self {
+        self.identities.extend(by.types());
+        self.user = Some(Arc::new(by));
+        self
+    }
+
+    /// The secret under which identities are written into keys, so that a store's keys do not tell who the users are. At least 16 bytes,
+    /// the same for all nodes that share a store. Default: a random one per cache, which a store of one process needs no more than.
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secret = Some(secret.as_ref().to_vec());
+        self
+    }
+
     /// Where the time comes from. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -185,6 +216,11 @@ impl CacheBuilder {
         if self.recording_budget == 0 {
             return Err(BuildError::ZeroRecordingBudget);
         }
+        let secret = match &self.secret {
+            None => Secret::random(),
+            Some(secret) if secret.len() < 16 => return Err(BuildError::ShortSecret(secret.len())),
+            Some(secret) => Secret::shared(secret),
+        };
         let name = CacheName::new(&self.name).map_err(|_| BuildError::Name {
             name: self.name.clone(),
         })?;
@@ -199,6 +235,8 @@ impl CacheBuilder {
                 default_ttl: self.default_ttl,
                 store_timeout: self.store_timeout,
                 identities: self.identities,
+                user: self.user,
+                secret,
                 flights: Flights::default(),
                 remembered: Remembered::new(self.remember_refusals),
                 unwell: Remembered::new(self.refresh_backoff),
@@ -246,6 +284,7 @@ mod tests {
                 .build(),
             Cache::builder(NullStore).recording_budget(0).build(),
             Cache::builder(NullStore).name("caf\u{e9}").build(),
+            Cache::builder(NullStore).secret("short").build(),
         ]
         .map(|built| built.unwrap_err().to_string());
         let remedies = [
@@ -254,6 +293,7 @@ mod tests {
             ".store_timeout(",
             ".recording_budget(",
             ".name(",
+            ".secret(",
         ];
         for (error, remedy) in errors.iter().zip(remedies) {
             assert!(error.contains(remedy), "{error}");

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::background::Background;
 use crate::clock::{Clock, Now};
 use crate::header::CacheName;
-use crate::identity::IdentityType;
+use crate::identity::{Identify, IdentityType, Secret};
 use crate::monitor::{Counters, Stats};
 use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField};
 use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError};
@@ -62,6 +62,9 @@ pub(crate) struct Shared {
     pub(crate) default_ttl: Duration,
     pub(crate) store_timeout: Duration,
     pub(crate) identities: Vec<IdentityType>,
+    /// Who is asking.
+    pub(crate) user: Option<Arc<dyn Identify>>,
+    pub(crate) secret: Secret,
     pub(crate) flights: Flights,
     pub(crate) remembered: Remembered,
     /// Pages whose handler has just failed: no refresh is tried again at once.

@@ -14,7 +14,8 @@ use tower_service::Service;
 
 use crate::background::Background;
 use crate::cache::{Addressed, Cache};
-use crate::page::{Forwarding, Freed, RequestHead};
+use crate::page::{Forwarding, Freed};
+use crate::request::RequestHead;
 use crate::store::{Mark, Purge};
 
 /// Frees the page of an address, with all its variants and queries, when an unsafe method has changed it.

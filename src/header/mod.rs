@@ -26,6 +26,7 @@ pub(crate) mod cache_status;
 pub(crate) mod coding;
 pub(crate) mod connection;
 pub(crate) mod content_range;
+pub(crate) mod cookie;
 pub(crate) mod date;
 pub(crate) mod directives;
 pub(crate) mod etag;
@@ -49,6 +50,7 @@ pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, 
 pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, Member};
 pub(crate) use connection::{has_token, strip_hop_by_hop};
 pub(crate) use content_range::ContentRange;
+pub(crate) use cookie::{Cookie, cookie};
 pub(crate) use etag::{EntityTag, TagList};
 pub(crate) use expires::Expires;
 pub(crate) use length::ContentLength;

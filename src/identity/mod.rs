@@ -4,19 +4,30 @@
 //! extension of a type that the application registered with
 //! [`CacheBuilder::identity`](crate::cache::CacheBuilder::identity), because its own authentication puts it there.
 
+mod identify;
+mod secret;
+mod sources;
 mod trace;
+mod value;
 
 use std::any::type_name;
 use std::fmt;
 
 use http::Extensions;
 
+pub use self::identify::{And, Identify, Or};
+pub(crate) use self::secret::{IdentityDigest, Secret};
+pub use self::sources::{
+    Closure, Extension, Field, NamedCookie, closure, cookie, extension, header,
+};
 pub use self::trace::Trace;
 pub(crate) use self::trace::Traced;
+pub use self::value::Identity;
 
 /// An extension type that says who is asking.
+#[doc(hidden)]
 #[derive(Clone, Copy)]
-pub(crate) struct IdentityType {
+pub struct IdentityType {
     name: &'static str,
     is_present: fn(&Extensions) -> bool,
     remove: fn(&mut Extensions),

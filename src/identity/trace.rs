@@ -1,10 +1,10 @@
 //! What larder's layers remember of one request on its way in.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Extensions;
 
+use super::value::Identity;
 use crate::store::Stamp;
 
 /// One request's trace: made by the first of larder's layers that forwards it, adopted by those within, and present on every forward.
@@ -31,9 +31,17 @@ pub struct Trace {
 
 #[derive(Debug, Default)]
 struct Shared {
-    identity_read: AtomicBool,
+    reads: Mutex<Reads>,
     /// The earliest stamp of each fence that this request passed.
     stamps: Mutex<Vec<Stamp>>,
+}
+
+/// Which identities were read on the way to an answer.
+#[derive(Debug, Default)]
+struct Reads {
+    /// Of somebody, without saying what.
+    of_anyone: bool,
+    of: Vec<Identity>,
 }
 
 /// The trace as it travels in a request, with the number of page layers that it has passed.
@@ -49,14 +57,44 @@ impl Trace {
         extensions.get::<Traced>().map(|traced| &traced.trace)
     }
 
+    /// The trace of a request with these extensions, made where there is none.
+    #[cfg(feature = "axum")]
+    pub(crate) fn of_or_new(extensions: &mut Extensions) -> Self {
+        extensions.get_or_insert_default::<Traced>().trace.clone()
+    }
+
     /// Marks the request as one whose answer depends on who is asking.
     pub fn read_identity(&self) {
-        self.shared.identity_read.store(true, Ordering::Release);
+        self.reads().of_anyone = true;
+    }
+
+    /// Marks the request as one whose answer depends on `identity`: pages that vary on that very identity may still be stored.
+    pub fn read(&self, identity: Identity) {
+        let mut reads = self.reads();
+        if !reads.of.contains(&identity) {
+            reads.of.push(identity);
+        }
     }
 
     /// Does the answer depend on who is asking, as far as was said?
     pub fn has_read_identity(&self) -> bool {
-        self.shared.identity_read.load(Ordering::Acquire)
+        let reads = self.reads();
+        reads.of_anyone || !reads.of.is_empty()
+    }
+
+    /// Does a key that holds `keyed` know all that was read?
+    pub(crate) fn is_covered_by(&self, keyed: Option<&Identity>) -> bool {
+        let reads = self.reads();
+        let knows_the_person = || keyed.is_some_and(Identity::is_of_a_person);
+        let knows = |read| keyed.is_some_and(|keyed| keyed.covers(read));
+        (!reads.of_anyone || knows_the_person()) && reads.of.iter().all(knows)
+    }
+
+    fn reads(&self) -> std::sync::MutexGuard<'_, Reads> {
+        self.shared
+            .reads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The stamp that a fill of this request carries: the first that a layer took of the same fence, before anything was read.

@@ -19,7 +19,6 @@ use super::future::Course;
 use super::key::address_of;
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, Missed, lookup};
-use super::request::RequestHead;
 use super::respond::{self, Outcome};
 use super::reuse::is_better_than_waiting;
 use super::screen::{Content, screen};
@@ -29,6 +28,7 @@ use super::want::Want;
 use crate::background::LONGEST_ALONE;
 use crate::cache::page_marks;
 use crate::monitor::{Absence, Bypass, Failure, Reason, StaleUse, Unanswered};
+use crate::request::RequestHead;
 use crate::store::{Mark, Record, StoreError};
 
 /// A request on its way, and what is known of it.

@@ -8,9 +8,9 @@ use http::{HeaderValue, Uri};
 
 use super::policy::{Forwarding, Policy};
 use super::query::QueryRule;
-use super::request::RequestHead;
 use super::screen::{FORWARDING, Seen};
 use crate::monitor::Bypass;
+use crate::request::RequestHead;
 
 /// The most that all forwarding fields of a request may add to its key.
 const MOST_FORWARDING: usize = 1_024;

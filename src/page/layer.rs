@@ -12,11 +12,11 @@ use super::key::{KeyBuf, PageKey, key_of, normal_host};
 use super::policy::{Forwarding, KeyPart, Policy, PolicyError, TtlOrder};
 use super::preset::Rules;
 use super::query::QueryRule;
-use super::request::RequestHead;
 use super::screen::{Content, screen};
 use super::service::CacheService;
 use crate::cache::Cache;
 use crate::monitor::Bypass;
+use crate::request::RequestHead;
 use crate::ttl::{LONGEST, MIB, Ttl, days};
 
 /// The largest body that is stored, unless set.

@@ -18,7 +18,6 @@ use super::flow::{Answer, Call};
 use super::lookup::{Missed, Stored};
 use super::negotiate::normalise;
 use super::record::AnyBody;
-use super::request::{RequestHead, matched_path};
 use super::respond::{self, Outcome};
 use super::search::tell;
 use super::service::{canonicalise, trace, withhold};
@@ -26,6 +25,7 @@ use super::storable::is_plain_path;
 use super::unreachable::Unreachable;
 use super::validate::add_validators;
 use crate::monitor::{Failure, NotStored, Reason, Unanswered};
+use crate::request::{RequestHead, matched_path};
 use crate::store::Mark;
 
 impl<S, ReqBody> Call<S, ReqBody> {

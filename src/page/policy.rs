@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::content::ContentRule;
 use super::preset::Rules;
 use super::query::QueryRule;
-use super::request::RequestHead;
+use crate::request::RequestHead;
 use crate::store::Mark;
 
 /// Options of a page layer that make no sense.

@@ -13,12 +13,12 @@ use super::flight::Lead;
 use super::flow::{Answer, Call};
 use super::freshness::{Explicit, explicit_lifetime};
 use super::negotiate::normalise;
-use super::request::RequestHead;
 use super::respond;
 use super::service::{is_canonical, withhold};
 use crate::cache::Addressed;
 use crate::header::ResponseDirectives;
 use crate::monitor::{Bypass, Reason};
+use crate::request::RequestHead;
 use crate::store::{Key, Mark};
 
 /// What a page layer has freed itself: an invalidation layer round it must not free it again, and with it what was just stored.

@@ -9,10 +9,10 @@ use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 use super::answer::say;
 use super::complete::name_in_vary;
 use super::layer::Page;
-use super::request::RequestHead;
 use crate::cache::Cache;
 use crate::header::{Collapsed, Forwarded, Fwd, Member, date};
 use crate::monitor::{Absence, Bypass, Reason};
+use crate::request::RequestHead;
 use crate::store::Mark;
 
 /// Who sees `Cache-Status`.

@@ -2,10 +2,10 @@
 
 use http::{HeaderValue, Method};
 
-use super::request::RequestHead;
 use crate::header::RequestDirectives;
 use crate::identity::IdentityType;
 use crate::monitor::Bypass;
+use crate::request::RequestHead;
 
 /// What the pass has seen.
 #[derive(Clone, Copy, Debug)]

@@ -15,13 +15,13 @@ use super::flow::{Call, Looked};
 use super::key::{KeyBuf, path_key_of};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, Missed, lookup};
-use super::request::RequestHead;
 use super::respond::Outcome;
 use super::screen::Seen;
 use super::search_variance::{emit, holds_for};
 use crate::cache::Shared;
 use crate::header::no_vary_search::{NO_VARY_SEARCH, NoVarySearch};
 use crate::monitor::Reason;
+use crate::request::RequestHead;
 use crate::store::{Head, HeadObject, Key, Kind, Op, Record, Stamp, StoreError, Times, When};
 
 /// What follows a path's key. No part of a page's key begins so.

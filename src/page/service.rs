@@ -20,14 +20,15 @@ use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, lookup_now};
 use super::refresh;
-use super::request::{RequestHead, apply_host, apply_rule};
 use super::respond::Outcome;
+use super::rewrite::{apply_host, apply_rule};
 use super::screen::{Content, screen};
 use super::search::SearchKey;
 use super::storable::WITHHELD;
 use super::want::Want;
 use crate::identity::Traced;
 use crate::monitor::{Bypass, Reason, StaleUse};
+use crate::request::RequestHead;
 
 /// Answers pages from the store, and stores what the inner service answers. Made by [`CacheLayer`](crate::CacheLayer).
 ///

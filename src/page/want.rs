@@ -5,10 +5,10 @@ use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 
 use super::answer::Wish;
 use super::layer::Page;
-use super::request::RequestHead;
 use super::respond::Shown;
 use super::screen::Seen;
 use crate::header::RequestDirectives;
+use crate::request::RequestHead;
 
 /// See the module.
 #[derive(Clone, Debug)]

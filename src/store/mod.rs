@@ -34,6 +34,7 @@ pub use self::error::{PurgeError, StoreError};
 #[cfg(feature = "memory")]
 pub use self::memory::{MemoryStore, MemoryStoreBuilder, MemoryStoreError};
 pub use self::null::NullStore;
+pub(crate) use self::record::random;
 pub use self::record::{Head, HeadObject, Kind, Mark, Record, RecordId, Stamp, Times};
 
 /// A stream without a name.

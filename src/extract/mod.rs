@@ -1,0 +1,5 @@
+//! Extractors for axum handlers.
+
+mod missing;
+
+pub use self::missing::MissingLayer;

@@ -1,0 +1,83 @@
+//! From a request to who sent it.
+
+use super::IdentityType;
+use super::value::Identity;
+use crate::request::RequestHead;
+
+/// Tells who sent a request. Used by pages that [vary on the user](crate::CacheLayer::vary_on_user) and by rate limits alike.
+///
+/// It is asked for every request, before the handler, so it must be quick, and say the same for the same request. What panics is taken for
+/// [unclear](Identity::unclear).
+///
+/// Ready-made: [`extension`](super::extension), [`cookie`](super::cookie), [`header`](super::header), [`closure`](super::closure),
+/// [`path_param`](super::path_param), [`client_ip`](super::client_ip).
+pub trait Identify: Send + Sync + 'static {
+    /// Who sent it.
+    fn identify(&self, request: &RequestHead<'_>) -> Identity;
+
+    /// What it goes by, the same as long as its meaning is; part of the fingerprint of keys.
+    fn name(&self) -> String;
+
+    /// The extension types that it reads, so that they are registered as identities.
+    #[doc(hidden)]
+    fn types(&self) -> Vec<IdentityType> {
+        Vec::new()
+    }
+
+    /// This, or the other where this says that there is nobody: a user, or else an address.
+    fn or<O: Identify>(self, other: O) -> Or<Self, O>
+    where
+        Self: Sized,
+    {
+        Or(self, other)
+    }
+
+    /// This and the other together.
+    fn and<O: Identify>(self, other: O) -> And<Self, O>
+    where
+        Self: Sized,
+    {
+        And(self, other)
+    }
+}
+
+/// See [`Identify::or`].
+#[derive(Clone, Debug)]
+pub struct Or<A, B>(A, B);
+
+/// See [`Identify::and`].
+#[derive(Clone, Debug)]
+pub struct And<A, B>(A, B);
+
+impl<A: Identify, B: Identify> Identify for Or<A, B> {
+    fn identify(&self, request: &RequestHead<'_>) -> Identity {
+        let first = self.0.identify(request);
+        match first.is_known() || first.is_unclear() {
+            true => first,
+            // That there is nobody is a part of it: who signs in becomes somebody else.
+            false => first.and(self.1.identify(request)),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("({} or {})", self.0.name(), self.1.name())
+    }
+
+    fn types(&self) -> Vec<IdentityType> {
+        [self.0.types(), self.1.types()].concat()
+    }
+}
+
+impl<A: Identify, B: Identify> Identify for And<A, B> {
+    fn identify(&self, request: &RequestHead<'_>) -> Identity {
+        self.0.identify(request).and(self.1.identify(request))
+    }
+
+    fn name(&self) -> String {
+        format!("({} and {})", self.0.name(), self.1.name())
+    }
+
+    fn types(&self) -> Vec<IdentityType> {
+        [self.0.types(), self.1.types()].concat()
+    }
+}
