@@ -52,13 +52,14 @@ pub mod monitor;
 pub mod page;
 mod request;
 pub mod store;
+pub mod testing;
 mod ttl;
 
-pub use self::cache::{BuildError, Cache, CacheTags, Purged};
+pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
 pub use self::control::InvalidationLayer;
 pub use self::identity::{Identify, Identity, Trace};
 pub use self::page::{
-    CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
+    Anonymous, CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
     RequestRules, TtlOrder, Unreachable,
 };
 pub use self::request::RequestHead;

@@ -73,6 +73,7 @@
 //! [`strict_s_maxage`]: CacheLayer::strict_s_maxage
 
 mod answer;
+mod asker;
 mod beginning;
 mod body;
 mod budget;
@@ -88,6 +89,7 @@ mod flow;
 mod follow;
 mod freshness;
 mod future;
+mod handle;
 mod key;
 mod layer;
 mod lead;
@@ -130,14 +132,17 @@ pub use self::content::ReplayedBody;
 pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
+#[cfg(feature = "axum")]
+pub(crate) use self::handle::Handle;
+pub use self::handle::Looked;
 pub use self::key::PageKey;
 pub(crate) use self::key::normal_host;
 pub use self::layer::CacheLayer;
-pub use self::policy::{Forwarding, PolicyError, TtlOrder};
+pub use self::policy::{Anonymous, Forwarding, PolicyError, TtlOrder};
 pub(crate) use self::post::Freed;
 pub use self::preset::RequestRules;
 pub use self::query::QueryRule;
 pub(crate) use self::remember::Remembered;
-pub(crate) use self::respond::StatusField;
+pub(crate) use self::respond::{StatusField, is_answered_by_a_page_layer};
 pub use self::service::CacheService;
 pub use self::unreachable::Unreachable;

@@ -19,6 +19,7 @@ mod freeing;
 mod gateway_rules;
 mod heads;
 mod histories;
+mod identities;
 mod joins;
 mod merging;
 mod negotiating;
