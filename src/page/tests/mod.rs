@@ -10,6 +10,7 @@ mod completing;
 mod conditions;
 mod cves;
 mod equivalents;
+mod extractors;
 mod failing;
 mod fences;
 mod flights;
