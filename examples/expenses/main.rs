@@ -16,7 +16,7 @@
 //!
 //! 1. **Say who is asking, once**: `.user(identity::extension(…))` on the cache. The session's middleware puts a [`CurrentUser`] into the
 //!    request's extensions, and the user's number is what tells one from another. Not the session's cookie: all sessions of a user share
-//!    his page, and a forged cookie is nobody's.
+//!    one page, and a forged cookie is nobody's.
 //! 2. **Keep one page for each**: `.vary_on_user()` on the route. The user is a part of the key, so there is no request by which one user
 //!    could be answered with another's page.
 //! 3. **Ask for the user where the page is made**: [`Personal`] in the handler marks the answer as one person's. Were step 2 forgotten, the
@@ -34,7 +34,7 @@
 //! curl -s -c ann -d user=ann http://127.0.0.1:3002/sign-in
 //! curl -s -c bob -d user=bob http://127.0.0.1:3002/sign-in
 //! curl -sD- -o /dev/null -b ann http://127.0.0.1:3002/dashboard   # cache-status: larder; fwd=uri-miss; stored
-//! curl -sD- -o /dev/null -b bob http://127.0.0.1:3002/dashboard   # a miss, too: Bob has his own page
+//! curl -sD- -o /dev/null -b bob http://127.0.0.1:3002/dashboard   # a miss, too: Bob has a page of his own
 //! curl -sD- -o /dev/null -b ann http://127.0.0.1:3002/dashboard   # cache-status: larder; hit; ttl=…
 //! curl -s -b ann -d amount=12.50 -d category=food -d description=pears http://127.0.0.1:3002/expenses
 //! curl -sD- -o /dev/null -b ann http://127.0.0.1:3002/dashboard   # a miss: the expense has freed it
@@ -81,7 +81,10 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use larder::{Cache, CacheLayer, CacheTags, MIB, MemoryStore, hours, minutes};
+use larder::{
+    Anonymous, Cache, CacheLayer, CacheTags, MIB, MemoryStore, extract::Personal, hours, identity,
+    minutes,
+};
 
 use crate::{
     args::{Args, USAGE},
@@ -101,6 +104,9 @@ fn cache() -> Result<Cache, AnyError> {
     let cache = Cache::builder(MemoryStore::new(64 * MIB))
         .namespace("expenses")
         .version(1)
+        .user(identity::extension(|user: &CurrentUser| {
+            user.id.to_be_bytes()
+        }))
         .build()?;
     Ok(cache)
 }
@@ -108,7 +114,9 @@ fn cache() -> Result<Cache, AnyError> {
 /// One page for each user. A quarter of an hour is not how late an expense may appear, for adding one frees the page; it is how long after
 /// midnight of the last day "this month" may still be the old one.
 fn dashboard_layer(cache: &Cache) -> Result<CacheLayer, AnyError> {
-    Ok(cache.page(minutes(15)))
+    // Nobody gets past the guard; were the guard forgotten, there would be no page that all who are not signed in share.
+    let page = cache.page(minutes(15)).anonymous(Anonymous::Bypass);
+    Ok(page.vary_on_user()?)
 }
 
 fn routes(app: App) -> Result<Router, AnyError> {
@@ -157,7 +165,7 @@ async fn front() -> Html<String> {
 
 async fn dashboard(
     State(app): State<App>,
-    Extension(user): Extension<CurrentUser>,
+    Personal(Extension(user)): Personal<Extension<CurrentUser>>,
 ) -> Result<impl IntoResponse, Failure> {
     let id = user.id;
     let dashboard = app

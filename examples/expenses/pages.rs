@@ -32,7 +32,7 @@ pub(crate) fn front() -> Markup {
     )
 }
 
-/// For `user` alone. The page names nothing of him that changes, and nothing of one session: all sessions of a user see it.
+/// For `user` alone. It shows nothing of the user that changes without freeing it, and nothing of one session: all sessions see it.
 pub(crate) fn dashboard(user: &CurrentUser, dashboard: &Dashboard) -> Markup {
     frame(
         "Dashboard",

@@ -2,7 +2,7 @@
 
 use rusqlite::Transaction;
 
-/// A user's name is what signs him in, so it is unique and never changes. A session is found by the digest of its token:
+/// A name is what signs its user in, so it is unique and never changes. A session is found by the digest of its token:
 /// who reads the file can sign in as nobody.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS users (

@@ -27,8 +27,8 @@ pub(crate) async fn same_origin(req: Request, next: Next) -> Response {
     }
 }
 
-/// Browsers say where a request comes from, scripts cannot change it. Who says nothing is no browser, and carries nobody's cookie but his
-/// own.
+/// Browsers say where a request comes from, and no script can change that. What says nothing is no browser, and has no cookies but those
+/// it was given.
 fn comes_from_here(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         // `same-site` is not enough: all ports of localhost are one site.
