@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get as on_get;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -166,14 +167,15 @@ async fn of_two_layers_the_inner_adopts_the_counts_of_the_outer() {
         "done"
     };
     let cache = world.cache.clone();
-    let between = axum::middleware::from_fn(
-        async move |request: axum::extract::Request, next: axum::middleware::Next| {
+    let between = from_fn(move |request: Request<Body>, next: Next| {
+        let cache = cache.clone();
+        async move {
             count(&cache, Reason::Hit, 1);
             let response = next.run(request).await;
             count(&cache, Reason::Stored(Absence::Uri), 1);
             response
-        },
-    );
+        }
+    });
     let app = Router::new()
         .route("/", on_get(handler))
         .layer(inner.by(world.monitor()))

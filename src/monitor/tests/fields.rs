@@ -2,13 +2,13 @@
 
 use axum::Router;
 use axum::response::IntoResponse;
-use axum::routing::get as on_get;
+use axum::routing::{MethodRouter, get as on_get};
 
 use super::*;
 use crate::minutes;
 
 /// A route whose handler takes this long.
-fn taking(world: &World, micros: u64) -> axum::routing::MethodRouter {
+fn taking(world: &World, micros: u64) -> MethodRouter {
     let clock = world.clock.clone();
     on_get(async move || {
         clock.advance(Duration::from_micros(micros));
@@ -135,7 +135,7 @@ async fn own_fields_replace_and_timings_are_added() {
 /// A page layer round a monitored route: what is stored is asked for twice.
 async fn stored_fields(switch: impl FnOnce(MonitorLayer) -> MonitorLayer) -> Vec<&'static str> {
     let world = World::new();
-    let monitored = taking(&world, 5_000).layer(switch(world.monitor()));
+    let monitored: MethodRouter = taking(&world, 5_000).layer(switch(world.monitor()));
     let app = Router::new().route("/", monitored.layer(world.cache.page(minutes(30))));
     let first = ask(app.clone(), get("/")).await;
     assert!(!written(&first).is_empty());
