@@ -129,6 +129,15 @@ pub(super) fn count(count: u64) -> HeaderValue {
     digit.map_or_else(|| count.into(), |digit| HeaderValue::from_static(digit))
 }
 
+/// A rate as a field's value: that of a page alone allocates nothing.
+pub(super) fn rate(rate: HitRate) -> Option<HeaderValue> {
+    match rate.per_mille() {
+        0 => Some(HeaderValue::from_static("0.0%")),
+        1_000 => Some(HeaderValue::from_static("100.0%")),
+        _ => value(rate),
+    }
+}
+
 /// A text as a field's value, with one allocation; `None` for what no field holds.
 pub(super) fn value(text: impl fmt::Display) -> Option<HeaderValue> {
     let mut line = Line::default();

@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use super::super::reason::{Absence, Bypass, StaleUse};
 use super::*;
 
-fn rate(hits: u64, misses: u64) -> String {
-    HitRate { hits, misses }.to_string()
+fn told_rate(hits: u64, misses: u64) -> String {
+    let told = HitRate { hits, misses };
+    assert_eq!(rate(told).unwrap(), told.to_string());
+    told.to_string()
 }
 
 #[test]
@@ -26,7 +28,7 @@ fn a_rate_has_one_decimal() {
         (u64::MAX, u64::MAX, "50.0%"),
         (0, u64::MAX, "0.0%"),
     ] {
-        assert_eq!(rate(hits, misses), told, "{hits} of {hits} + {misses}");
+        assert_eq!(told_rate(hits, misses), told, "{hits} of {hits} + {misses}");
     }
 }
 
@@ -127,7 +129,7 @@ fn what_a_client_sent_cannot_break_a_line() {
 proptest! {
     #[test]
     fn a_rate_is_within_half_a_tenth(hits: u64, misses: u64) {
-        let told = rate(hits, misses);
+        let told = told_rate(hits, misses);
         let number = told.strip_suffix('%').unwrap();
         let (whole, tenth) = number.split_once('.').unwrap();
         prop_assert!(!whole.is_empty() && tenth.len() == 1);

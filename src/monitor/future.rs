@@ -87,10 +87,10 @@ impl Watch {
         }
         let (hits, misses) = (self.counts.hits(), self.counts.misses());
         if self.options.hit_fields {
-            let rate = HitRate { hits, misses };
+            let rate = fields::rate(HitRate { hits, misses });
             fields::replace(headers, fields::X_CACHE_HITS, Some(fields::count(hits)));
             fields::replace(headers, fields::X_CACHE_MISSES, Some(fields::count(misses)));
-            fields::replace(headers, fields::X_CACHE_HIT_RATE, fields::value(rate));
+            fields::replace(headers, fields::X_CACHE_HIT_RATE, rate);
         }
         if self.options.response_time {
             let time = fields::value(Seconds(duration));
