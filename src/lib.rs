@@ -58,6 +58,7 @@ mod ttl;
 pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
 pub use self::control::InvalidationLayer;
 pub use self::identity::{Identify, Identity, Trace};
+pub use self::monitor::MonitorLayer;
 pub use self::page::{
     Anonymous, CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
     RequestRules, TtlOrder, Unreachable,
