@@ -10,6 +10,7 @@ use tower_service::Service;
 use super::future::{MonitorFuture, Watch};
 use super::layer::Options;
 use super::request::{CURRENT, RequestCounts};
+use crate::cache::Provided;
 use crate::request::RequestHead;
 
 /// The service of a [`MonitorLayer`](crate::MonitorLayer).
@@ -38,7 +39,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        Provided::add(request.extensions_mut(), &self.options.cache);
         // Those of a layer further out, if there is one.
         let counts = RequestCounts::current().unwrap_or_default();
         let watch = Watch::start(&self.options, &RequestHead::of(&request), counts.clone());

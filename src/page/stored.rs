@@ -41,10 +41,12 @@ const COMMON: [&str; 18] = [
 ];
 
 /// Fields about one answer, not about the page: timings, and what other caches said in passing.
-const PER_ANSWER: [&str; 6] = [
+const PER_ANSWER: [&str; 8] = [
     "age",
     "x-cache",
     "x-cache-hits",
+    "x-cache-hit-rate",
+    "x-cache-misses",
     "x-cache-lookup",
     "server-timing",
     "x-response-time",
