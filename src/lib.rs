@@ -56,6 +56,7 @@ mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, Purged};
 pub use self::control::InvalidationLayer;
+pub use self::header::{ETag, ETagError};
 pub use self::identity::{Identify, Identity, Trace};
 pub use self::page::{
     CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
