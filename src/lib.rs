@@ -50,12 +50,13 @@ pub mod identity;
 mod log;
 pub mod monitor;
 pub mod page;
+mod precondition;
 mod request;
 pub mod store;
 mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, Purged};
-pub use self::control::InvalidationLayer;
+pub use self::control::{ConditionalLayer, InvalidationLayer};
 pub use self::header::{ETag, ETagError};
 pub use self::identity::{Identify, Identity, Trace};
 pub use self::page::{
