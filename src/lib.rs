@@ -50,13 +50,15 @@ pub mod identity;
 mod log;
 pub mod monitor;
 pub mod page;
+mod precondition;
 mod request;
 pub mod store;
 pub mod testing;
 mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
-pub use self::control::InvalidationLayer;
+pub use self::control::{ConditionalLayer, InvalidationLayer};
+pub use self::header::{ETag, ETagError};
 pub use self::identity::{Identify, Identity, Trace};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{

@@ -31,10 +31,19 @@
 mod cache;
 mod identity;
 mod missing;
+mod not_met;
 mod page;
+mod preconditions;
+mod validators;
+
+#[cfg(test)]
+mod preconditions_tests;
 
 pub use self::cache::Caches;
 pub use self::identity::Personal;
 pub use self::missing::MissingLayer;
+pub use self::not_met::NotMet;
 pub use self::page::Page;
+pub use self::preconditions::Preconditions;
+pub use self::validators::Validators;
 pub use crate::page::Looked;
