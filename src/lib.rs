@@ -56,7 +56,7 @@ mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, Purged};
 pub use self::control::InvalidationLayer;
-pub use self::identity::{Identify, Identity, Trace};
+pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::page::{
     CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
     RequestRules, TtlOrder, Unreachable,
