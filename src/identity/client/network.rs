@@ -15,11 +15,15 @@ const KIND: &str = "client";
 /// ```
 /// use larder::{Identify, identity};
 ///
+/// # #[derive(Clone)]
+/// # struct CurrentUser { id: u64 }
 /// let by_network = identity::client_ip();
 /// let by_provider = identity::client_ip().v6_prefix(48)?;
-/// let by_key_and_network = identity::header("x-api-key".parse()?).and(identity::client_ip());
-/// # let _ = (by_network, by_provider, by_key_and_network);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// // Who has been verified, or else the network. What nobody has verified must not stand here: it could be another for each request.
+/// let by_user_or_network = identity::extension(|user: &CurrentUser| user.id.to_be_bytes())
+///     .or(identity::client_ip());
+/// # let _ = (by_network, by_provider, by_user_or_network);
+/// # Ok::<(), larder::identity::PrefixError>(())
 /// ```
 pub const fn client_ip() -> ClientNetwork {
     ClientNetwork {
