@@ -59,7 +59,7 @@ mod ttl;
 pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
 pub use self::control::{ConditionalLayer, InvalidationLayer};
 pub use self::header::{ETag, ETagError};
-pub use self::identity::{Identify, Identity, Trace};
+pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{
     Anonymous, CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,

@@ -29,6 +29,7 @@
 //! ```
 
 mod cache;
+mod client_ip;
 mod identity;
 mod missing;
 mod not_met;
@@ -40,6 +41,7 @@ mod validators;
 mod preconditions_tests;
 
 pub use self::cache::Caches;
+pub use self::client_ip::ClientIpRejection;
 pub use self::identity::Personal;
 pub use self::missing::MissingLayer;
 pub use self::not_met::NotMet;
