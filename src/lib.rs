@@ -55,7 +55,7 @@ pub mod store;
 mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, Purged};
-pub use self::control::InvalidationLayer;
+pub use self::control::{CacheControl, CacheControlLayer, InvalidationLayer};
 pub use self::identity::{Identify, Identity, Trace};
 pub use self::page::{
     CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,

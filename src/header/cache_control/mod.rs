@@ -13,4 +13,4 @@ pub(crate) use append::append;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use request::RequestDirectives;
 pub(crate) use response::ResponseDirectives;
-pub(crate) use scope::Scope;
+pub(crate) use scope::{MAX_FIELDS, Scope};
