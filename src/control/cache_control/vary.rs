@@ -3,7 +3,6 @@
 use http::header::VARY;
 use http::{HeaderMap, HeaderValue};
 
-use crate::header::list::non_empty_members;
 use crate::header::replace;
 
 /// Adds the names that are missing, in one line: what is there keeps its order and its spelling, and `*` anywhere is all there is to say.
@@ -19,7 +18,10 @@ pub(super) fn patch(headers: &mut HeaderMap, names: &[impl AsRef<str>]) {
     let mut members: Vec<&[u8]> = headers
         .get_all(VARY)
         .into_iter()
-        .flat_map(|line| non_empty_members(line.as_bytes()))
+        // No name has a quote, so none hides a comma.
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
         .collect();
     for name in new {
         if !members.iter().any(|there| there.eq_ignore_ascii_case(name)) {
