@@ -43,12 +43,13 @@ prop_compose! {
         private_fields in fields(),
         spans in [span(), span(), span(), span()],
         no_cache_fields in fields(),
-        flags in any::<[bool; 8]>(),
+        flags in any::<[bool; 7]>(),
+        nothing in prop::bool::weighted(0.05),
         extensions in extensions(),
     ) -> Directives {
         let shared = audience != Some(Audience::Private);
-        let [no_cache, no_store, must_understand, must_revalidate, proxy_revalidate, no_transform, immutable, none] = flags;
-        if none {
+        let [no_cache, no_store, must_understand, must_revalidate, proxy_revalidate, no_transform, immutable] = flags;
+        if nothing {
             return Directives::NONE;
         }
         Directives {

@@ -335,7 +335,9 @@ proptest! {
 
     #[test]
     fn what_was_said_is_said(mut headers in lines(), said in said(), conflict in conflicts()) {
-        prop_assume!(!said.is_empty());
+        if said.is_empty() {
+            return Ok(());
+        }
         let before = ResponseDirectives::parse(&headers);
         let least = arguments(&headers, Some("max-age"))
             .into_iter()

@@ -24,6 +24,9 @@ pub(super) enum Mode {
     NeverCache,
 }
 
+type Statuses = dyn Fn(StatusCode) -> bool + Send + Sync;
+type Requests = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
+
 /// All that a layer was told.
 #[derive(Clone)]
 pub(super) struct Rules {
@@ -34,8 +37,8 @@ pub(super) struct Rules {
     pub(super) expires: bool,
     pub(super) clock: Arc<dyn Clock>,
     /// Without it, each field goes by [`Said::fits`].
-    pub(super) statuses: Option<Arc<dyn Fn(StatusCode) -> bool + Send + Sync>>,
-    pub(super) requests: Option<Arc<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>>,
+    pub(super) statuses: Option<Arc<Statuses>>,
+    pub(super) requests: Option<Arc<Requests>>,
 }
 
 /// Directives, and their field value once for all responses.
