@@ -459,27 +459,30 @@ async fn outside_of_the_page_layer_it_speaks_to_clients() {
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
-/// Plain tower, no axum: a body that is neither sent, nor cloned, nor anything else.
+/// A body that is neither sent, nor cloned, nor anything else.
+struct Opaque(*const ());
+
+async fn echo(request: Request<Opaque>) -> Result<http::Response<Opaque>, Infallible> {
+    Ok(http::Response::new(request.into_body()))
+}
+
+async fn fail(_: Request<()>) -> Result<http::Response<()>, &'static str> {
+    Err("down")
+}
+
 #[tokio::test]
 async fn any_service_and_any_body_will_do() {
-    struct Opaque(*const ());
-    let service = CacheControlLayer::set(CacheControl::no_store()).layer(tower::service_fn(
-        async |request: Request<Opaque>| {
-            Ok::<_, Infallible>(http::Response::new(request.into_body()))
-        },
-    ));
-    let body = Opaque(std::ptr::null());
-    let response = service.oneshot(Request::new(body)).await.unwrap();
+    let layer = CacheControlLayer::set(CacheControl::no_store());
+    let service = layer.layer(tower::service_fn(echo));
+    let request = Request::new(Opaque(std::ptr::null()));
+    let response = service.oneshot(request).await.unwrap();
     assert_eq!(field(response.headers(), "cache-control"), Some("no-store"));
     assert!(response.into_body().0.is_null());
 }
 
 #[tokio::test]
 async fn an_error_of_the_service_passes_by() {
-    let service =
-        CacheControlLayer::never_cache().layer(tower::service_fn(async |_: Request<()>| {
-            Err::<http::Response<()>, _>("down")
-        }));
+    let service = CacheControlLayer::never_cache().layer(tower::service_fn(fail));
     assert_eq!(service.oneshot(Request::new(())).await.unwrap_err(), "down");
 }
 
