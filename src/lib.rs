@@ -57,7 +57,7 @@ pub mod testing;
 mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
-pub use self::control::{ConditionalLayer, InvalidationLayer};
+pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
 pub use self::header::{ETag, ETagError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::monitor::MonitorLayer;
