@@ -58,7 +58,7 @@ pub use self::cache::{BuildError, Cache, CacheTags, Purged};
 pub use self::control::InvalidationLayer;
 pub use self::identity::{Identify, Identity, Trace};
 pub use self::page::{
-    CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
+    CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError, QueryRule,
     RequestRules, TtlOrder, Unreachable,
 };
 pub use self::request::RequestHead;
