@@ -118,6 +118,10 @@ fn a_computed_part_tells_nothing_from_an_empty_value() {
 fn a_change_of_the_policy_never_reads_old_pages() {
     let region = || HeaderName::from_static("x-region");
     let nothing = |_: &RequestHead<'_>| None;
+    let cookie = || KeyPart::cookie("x-region");
+    let extension = KeyPart::extension("x-region", |part: &u8| [*part]);
+    let language = |tags: &[&str]| KeyPart::language(tags).unwrap();
+    let encoding = |codings: &[&str]| KeyPart::encoding(codings).unwrap();
     let layers = [
         ("plain", page()),
         ("shared", page().shared()),
@@ -146,6 +150,28 @@ fn a_change_of_the_policy_never_reads_old_pages() {
                 .vary_on(KeyPart::computed("b", nothing)),
         ),
         ("joined", page().vary_on(KeyPart::computed("ab", nothing))),
+        ("extension", page().vary_on(extension)),
+        ("cookie", page().vary_on(cookie())),
+        ("cookies", page().vary_on(cookie().one_of(["x"]))),
+        ("other cookies", page().vary_on(cookie().one_of(["x", "y"]))),
+        (
+            "zone",
+            page().vary_on(KeyPart::time_zone("x-region", ["x"])),
+        ),
+        (
+            "regions",
+            page().vary_on(KeyPart::header(region()).one_of(["x"])),
+        ),
+        (
+            "classes",
+            page().vary_on(KeyPart::classes(region(), |_| "x")),
+        ),
+        ("user agent", page().vary_on(KeyPart::user_agent())),
+        ("language", page().vary_on(language(&["de"]))),
+        ("languages", page().vary_on(language(&["de", "en"]))),
+        ("other default", page().vary_on(language(&["en", "de"]))),
+        ("encoding", page().vary_on(encoding(&["br"]))),
+        ("encodings", page().vary_on(encoding(&["br", "gzip"]))),
     ];
     let request = ask("/p", &[("host", "shop.example")]);
     let keys: Vec<_> = layers

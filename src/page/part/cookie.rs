@@ -1,5 +1,7 @@
 //! One cookie of the request, as it is or one of a list.
 
+use std::borrow::Cow;
+
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
@@ -64,55 +66,49 @@ enum Others {
     Dropped,
 }
 
-/// Writes the field anew, as one line, and each declared cookie as it is keyed.
+/// Writes the field anew, as one line, and each declared cookie as it is keyed. On their own they stand in the order of the parts, since the
+/// key does not hold that in which they were sent.
 fn rewrite(declared: &[&CookiePart], others: Others, headers: &mut HeaderMap) {
     let Some(first_line) = headers.get(COOKIE) else {
         return;
     };
     let is_sensitive = first_line.is_sensitive();
-    let mut line = Vec::new();
-    let mut written: Vec<Option<&[u8]>> = vec![None; declared.len()];
+    let mut kept: Vec<(usize, Cow<'_, [u8]>)> = Vec::new();
+    let mut first: Vec<Option<&[u8]>> = vec![None; declared.len()];
     for pair in pairs(headers).filter(|pair| !pair.is_empty()) {
         let named = split(pair).and_then(|(name, value)| {
-            let at = declared
-                .iter()
-                .position(|one| one.name.as_bytes() == name)?;
+            let mut parts = declared.iter();
+            let at = parts.position(|part| part.name.as_bytes() == name)?;
             Some((at, name, value))
         });
-        match named {
-            Some((at, name, value)) => {
-                let Some(value) = declared[at].choice.normal(value) else {
-                    continue;
-                };
-                // What is said twice is said once. Another value stays beside it, and makes the request ambiguous.
-                if written[at] == Some(value) {
-                    continue;
-                }
-                written[at].get_or_insert(value);
-                begin_pair(&mut line);
-                write(&mut line, name, value);
+        let Some((at, name, value)) = named else {
+            if others == Others::Kept {
+                kept.push((0, pair.into()));
             }
-            None if others == Others::Kept => {
-                begin_pair(&mut line);
-                line.extend_from_slice(pair);
-            }
-            None => {}
+            continue;
+        };
+        // What is said twice is said once. Another value stays beside it, and makes the request ambiguous.
+        if let Some(value) = declared[at].choice.normal(value)
+            && first[at] != Some(value)
+        {
+            first[at].get_or_insert(value);
+            let mut pair = Vec::new();
+            write(&mut pair, name, value);
+            kept.push((at, pair.into()));
         }
     }
-    // Without the field where nothing is left of it. What a list holds that no field can, no client has sent.
-    match HeaderValue::from_bytes(&line) {
-        Ok(mut value) if !line.is_empty() => {
+    if others == Others::Dropped {
+        kept.sort_by_key(|(at, _)| *at);
+    }
+    let kept: Vec<_> = kept.into_iter().map(|(_, pair)| pair).collect();
+    // What a list holds that no field can, no client has sent.
+    match HeaderValue::from_bytes(&kept.join(&b"; "[..])) {
+        Ok(mut value) if !kept.is_empty() => {
             value.set_sensitive(is_sensitive);
             headers.insert(COOKIE, value);
         }
         _ => {
             headers.remove(COOKIE);
         }
-    }
-}
-
-fn begin_pair(line: &mut Vec<u8>) {
-    if !line.is_empty() {
-        line.extend_from_slice(b"; ");
     }
 }

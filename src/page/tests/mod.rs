@@ -20,6 +20,7 @@ mod gateway_rules;
 mod heads;
 mod histories;
 mod joins;
+mod key_parts;
 mod merging;
 mod negotiating;
 mod oracle;
