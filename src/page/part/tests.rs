@@ -240,11 +240,11 @@ fn a_raw_field_is_keyed_line_by_line() {
     assert_ne!(keyed(&[""]), keyed(&["", ""]));
 }
 
+/// A `Cookie`, and the values of the key.
+type Cookies = (Option<String>, Vec<Option<Vec<u8>>>);
+
 /// What the handler of a shared route sees of these cookies, and what the key holds.
-fn shared(
-    parts: &[KeyPart],
-    lines: &[&str],
-) -> Result<(Option<String>, Vec<Option<Vec<u8>>>), Bypass> {
+fn shared(parts: &[KeyPart], lines: &[&str]) -> Result<Cookies, Bypass> {
     let mut request = Request::new(());
     *request.headers_mut() = arbitrary::map(&COOKIE, lines);
     rewrite(parts, request.headers_mut())?;
