@@ -263,7 +263,12 @@ fn shared(parts: &[KeyPart], lines: &[&str]) -> Result<Cookies, Bypass> {
 #[test]
 fn a_shared_route_sees_the_declared_cookies_alone() {
     let any = || [KeyPart::cookie("a").into(), KeyPart::cookie("b").into()];
-    let table: &[(&[&str], Option<&str>, [Option<&str>; 2])] = &[
+    type Row = (
+        &'static [&'static str],
+        Option<&'static str>,
+        [Option<&'static str>; 2],
+    );
+    let table: &[Row] = &[
         (&[], None, [None, None]),
         (&[""], None, [None, None]),
         (&["session=x"], None, [None, None]),
