@@ -567,18 +567,32 @@ async fn what_is_not_stored_is_asked_for_in_the_same_form() {
 
 #[tokio::test(start_paused = true)]
 async fn a_post_serves_gets_only_if_it_was_asked_in_their_form() {
-    for (sent, serves) in [("en-GB", false), ("en", true)] {
+    for (name, sent, asks, serves) in [
+        ("accept-language", "en-GB", "en", false),
+        ("accept-language", "en", "en-US", true),
+        ("cookie", "currency=\"EUR\"", "currency=EUR", false),
+        ("cookie", "currency=EUR", "currency=\"EUR\"", true),
+    ] {
         let world = World::new();
+        let layer = world.cache.gateway().vary_on(language());
         let site = echo(
             &world,
-            world.cache.gateway().vary_on(language()),
-            &[("cache-control", "max-age=60"), ("content-location", "/p")],
+            layer.vary_on(currency()),
+            &[
+                ("cache-control", "public, max-age=60"),
+                ("content-location", "/p"),
+            ],
         );
-        let fields = [("accept-language", sent)];
-        let posted = site.ask(request(Method::POST, "/p", &fields)).await;
-        assert_eq!(posted.body, format!("accept-language: {sent}"));
-        let got = site.ask(with(&ACCEPT_LANGUAGE, &["en-US"])).await;
-        assert_eq!((got.is_hit(), &*got.body), (serves, "accept-language: en"));
+        // The language is the default one where none is sent.
+        let rest = [("accept-language", "de")];
+        let rest = if name == "cookie" { &rest[..] } else { &[] };
+        let posted = [rest, &[(name, sent)]].concat();
+        let posted = site.ask(request(Method::POST, "/p", &posted)).await;
+        assert!(posted.body.contains(&format!("{name}: {sent}")));
+        let got = site.ask(get_with("/p", &[(name, asks)])).await;
+        assert_eq!(got.is_hit(), serves, "{name}: {sent}");
+        let normal = if serves { sent } else { asks };
+        assert!(got.body.contains(&format!("{name}: {normal}")), "{got:?}");
     }
 }
 
