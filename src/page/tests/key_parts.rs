@@ -583,7 +583,7 @@ async fn a_post_serves_gets_only_if_it_was_asked_in_their_form() {
                 ("content-location", "/p"),
             ],
         );
-        // The language is the default one where none is sent.
+        // A POST without a language is not in the form either.
         let rest = [("accept-language", "de")];
         let rest = if name == "cookie" { &rest[..] } else { &[] };
         let posted = [rest, &[(name, sent)]].concat();
