@@ -50,16 +50,20 @@ pub mod identity;
 mod log;
 pub mod monitor;
 pub mod page;
+mod precondition;
 mod request;
 pub mod store;
+pub mod testing;
 mod ttl;
 
-pub use self::cache::{BuildError, Cache, CacheTags, Purged};
-pub use self::control::InvalidationLayer;
-pub use self::identity::{Identify, Identity, Trace};
+pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
+pub use self::control::{ConditionalLayer, InvalidationLayer};
+pub use self::header::{ETag, ETagError};
+pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
+pub use self::monitor::MonitorLayer;
 pub use self::page::{
-    CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError, QueryRule,
-    RequestRules, TtlOrder, Unreachable,
+    Anonymous, CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError,
+    QueryRule, RequestRules, TtlOrder, Unreachable,
 };
 pub use self::request::RequestHead;
 #[cfg(feature = "memory")]

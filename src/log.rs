@@ -7,6 +7,7 @@ pub(crate) use self::silence::*;
 
 #[cfg(feature = "tracing")]
 mod events {
+    use crate::monitor::RequestSummary;
     use crate::store::StoreError;
 
     pub(crate) fn store_error(error: &StoreError) {
@@ -36,10 +37,35 @@ mod events {
             "a handler read who was asking, and the page does not vary on it: it is served and not stored"
         );
     }
+
+    pub(crate) fn request(summary: &RequestSummary) {
+        tracing::info!(
+            method = summary.printable_method(),
+            path = summary.path,
+            status = summary.status.map(|status| status.as_u16()),
+            hits = summary.hits,
+            misses = summary.misses,
+            sets = summary.sets,
+            errors = summary.errors,
+            rate = %summary.rate(),
+            duration = %summary.seconds(),
+            "request"
+        );
+    }
+
+    pub(crate) fn slow_request(summary: &RequestSummary) {
+        tracing::warn!(
+            method = summary.printable_method(),
+            path = summary.path,
+            duration = %summary.seconds(),
+            "slow request"
+        );
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod silence {
+    use crate::monitor::RequestSummary;
     use crate::store::{PurgeError, StoreError};
 
     pub(crate) fn store_error(_: &StoreError) {}
@@ -49,4 +75,8 @@ mod silence {
     pub(crate) fn credentials(_: &str) {}
 
     pub(crate) fn identity(_: &str) {}
+
+    pub(crate) fn request(_: &RequestSummary) {}
+
+    pub(crate) fn slow_request(_: &RequestSummary) {}
 }

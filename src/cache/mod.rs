@@ -2,6 +2,7 @@
 
 mod address;
 mod builder;
+mod provided;
 mod tags;
 
 use std::future::poll_fn;
@@ -15,13 +16,15 @@ use tokio::runtime::Handle;
 use crate::background::Background;
 use crate::clock::{Clock, Now};
 use crate::header::CacheName;
-use crate::identity::{Identify, IdentityType, Secret};
+use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Stats};
 use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField};
 use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError};
 use crate::ttl::Ttl;
 
 pub use self::builder::{BuildError, CacheBuilder};
+pub(crate) use self::provided::Provided;
+pub use self::provided::{CachesLayer, CachesService};
 pub use self::tags::CacheTags;
 
 pub(crate) use self::address::{Addressed, page_marks};
@@ -92,6 +95,11 @@ impl Cache {
     /// Starts a cache on `store`.
     pub fn builder(store: impl Store) -> CacheBuilder {
         CacheBuilder::new(Arc::new(store))
+    }
+
+    /// The cache that a layer outside has handed on, if one has. In axum, [`Cache`] is an extractor.
+    pub fn of(extensions: &http::Extensions) -> Option<&Self> {
+        Provided::of(extensions).map(Provided::default)
     }
 
     /// A layer that caches pages for `ttl`, unless a response says otherwise (RFC 9111 §4.2.1).
@@ -186,6 +194,34 @@ impl Cache {
         // By its mark, not by its key: the variants stand under keys of their own.
         self.purge(Purge::Marks(vec![self.shared.key_mark(key.as_bytes())]))
             .await
+    }
+
+    /// Frees all pages that are kept for this identity, as the [`Identify`](crate::Identify) of their layers tells it: when a user
+    /// signs out, or is removed.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use larder::{Cache, Identify, NullStore, RequestHead, identity};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let by_session = identity::cookie("session");
+    /// let cache = Cache::builder(NullStore).user(by_session.clone()).build()?;
+    ///
+    /// // In the handler that signs out:
+    /// let request = Request::post("/sign-out").header("cookie", "session=abc").body(())?;
+    /// cache.purge_identity(&by_session.identify(&RequestHead::of(&request))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the store did not take the purge.
+    pub async fn purge_identity(&self, identity: &Identity) -> Result<Purged, PurgeError> {
+        let mark = self
+            .shared
+            .identity_mark(self.shared.secret.digest(identity));
+        self.purge(Purge::Marks(vec![mark])).await
     }
 
     /// Frees everything of this cache's namespace and version, and nothing else in the store.
@@ -332,6 +368,10 @@ impl Shared {
 
     pub(crate) fn key_mark(&self, key: &[u8]) -> Mark {
         Mark::of("key", &[&self.space, key])
+    }
+
+    pub(crate) fn identity_mark(&self, digest: IdentityDigest) -> Mark {
+        Mark::of("identity", &[&self.space, &digest.0])
     }
 
     pub(crate) fn tag_mark(&self, tag: &str) -> Mark {

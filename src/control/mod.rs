@@ -1,5 +1,7 @@
-//! Layers beside the page cache that keep it true.
+//! Layers beside the page cache: what keeps it true, and what HTTP knows without it.
 
+pub mod conditional;
 mod invalidation;
 
+pub use self::conditional::ConditionalLayer;
 pub use self::invalidation::{InvalidationFuture, InvalidationLayer, InvalidationService};

@@ -4,7 +4,10 @@
 //! extension of a type that the application registered with
 //! [`CacheBuilder::identity`](crate::cache::CacheBuilder::identity), because its own authentication puts it there.
 
+pub mod client;
 mod identify;
+#[cfg(feature = "axum")]
+mod path;
 mod secret;
 mod sources;
 mod trace;
@@ -15,7 +18,13 @@ use std::fmt;
 
 use http::Extensions;
 
+pub use self::client::{
+    ClientIp, ClientIpLayer, ClientIpService, ClientNetwork, PrefixError, Translator,
+    TrustedProxies, TrustedProxiesError, client_ip,
+};
 pub use self::identify::{And, Identify, Or};
+#[cfg(feature = "axum")]
+pub use self::path::{PathParam, path_param};
 pub(crate) use self::secret::{IdentityDigest, Secret};
 pub use self::sources::{
     Closure, Extension, Field, NamedCookie, closure, cookie, extension, header,

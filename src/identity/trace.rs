@@ -63,7 +63,7 @@ impl Trace {
         extensions.get_or_insert_default::<Traced>().trace.clone()
     }
 
-    /// Marks the request as one whose answer depends on who is asking.
+    /// Marks the request as one whose answer depends on who is asking: it may be stored for a person whom the key holds, and for nobody else.
     pub fn read_identity(&self) {
         self.reads().of_anyone = true;
     }
@@ -85,7 +85,8 @@ impl Trace {
     /// Does a key that holds `keyed` know all that was read?
     pub(crate) fn is_covered_by(&self, keyed: Option<&Identity>) -> bool {
         let reads = self.reads();
-        let knows_the_person = || keyed.is_some_and(Identity::is_of_a_person);
+        // That a key holds nobody does not tell that nobody was read: authentication may stand within the layer.
+        let knows_the_person = || keyed.is_some_and(|keyed| !keyed.is_anonymous());
         let knows = |read| keyed.is_some_and(|keyed| keyed.covers(read));
         (!reads.of_anyone || knows_the_person()) && reads.of.iter().all(knows)
     }

@@ -143,6 +143,10 @@ tokens! {
         Connection = "connection",
         /// More fields than are looked at.
         Fields = "request-fields",
+        /// Who is asking cannot be told: two cookies of one name, a field that is too long, a closure that panics.
+        Identity = "identity-unclear",
+        /// Nobody in particular is asking, and the route keeps no page for nobody.
+        Anonymous = "anonymous",
         /// The store is unwell.
         Store = "store",
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::reason::{Absence, Reason};
+use super::request::{self, Event};
 
 const SHARDS: usize = 8;
 
@@ -22,10 +23,12 @@ struct Shard([AtomicU64; Reason::COUNT]);
 impl Counters {
     pub(crate) fn count(&self, reason: Reason) {
         self.shards[shard()].0[reason.index()].fetch_add(1, Ordering::Relaxed);
+        request::count(reason);
     }
 
     pub(crate) fn store_error(&self) {
         self.store_errors.fetch_add(1, Ordering::Relaxed);
+        request::note(Event::Error);
     }
 
     pub(crate) fn foreign(&self) {

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::policy::Policy;
 use super::stored::shared_value;
+use crate::header::cache_control::{is_targeted, keep_private};
 use crate::header::{Lifetime, ResponseDirectives, Scope, cache_control, date, has_token};
 
 /// What was added to the fields of a response.
@@ -12,7 +13,7 @@ use crate::header::{Lifetime, ResponseDirectives, Scope, cache_control, date, ha
 pub(super) struct Completed {
     /// What clients are told after each answer, where that is the layer's to say.
     pub(super) client: Option<ClientTtl>,
-    /// The lines of `Cache-Control` and `Vary` as the handler sent them, where they are others now.
+    /// The lines of `Cache-Control`, `Vary` and their like as the handler sent them, where they are others now.
     pub(super) said: Option<Box<[(HeaderName, HeaderValue)]>>,
 }
 
@@ -31,6 +32,9 @@ impl Completed {
         };
         headers.remove(CACHE_CONTROL);
         headers.remove(VARY);
+        for (name, _) in said {
+            headers.remove(name);
+        }
         for (name, line) in said {
             headers.append(name.clone(), line.clone());
         }
@@ -64,10 +68,12 @@ pub(super) fn complete_fields(
     vary: &[HeaderName],
     wall: std::time::SystemTime,
 ) -> Completed {
-    let own: Vec<_> = [CACHE_CONTROL, VARY]
-        .into_iter()
+    let targeted = headers.keys().filter(|name| is_targeted(name)).cloned();
+    let names: Vec<_> = [CACHE_CONTROL, VARY].into_iter().chain(targeted).collect();
+    let own: Vec<_> = names
+        .iter()
         .flat_map(|name| {
-            let lines = headers.get_all(&name).iter();
+            let lines = headers.get_all(name).iter();
             // Copies: a value can be a slice that pins a whole read buffer.
             lines
                 .filter_map(|line| HeaderValue::from_bytes(line.as_bytes()).ok())
@@ -84,11 +90,13 @@ pub(super) fn complete_fields(
         headers.insert(DATE, now);
     }
     name_in_vary(headers, policy.key_fields().chain(vary));
+    if policy.identity.is_some() {
+        keep_private(headers);
+    }
     let client = tell_clients(headers, policy);
-    let is_as_said = headers
-        .get_all(CACHE_CONTROL)
+    let is_as_said = names
         .iter()
-        .chain(headers.get_all(VARY))
+        .flat_map(|name| headers.get_all(name))
         .eq(own.iter().map(|(_, line)| line));
     Completed {
         client,
@@ -110,7 +118,8 @@ fn tell_clients(headers: &mut HeaderMap, policy: &Policy) -> Option<ClientTtl> {
     if let Some(ttl) = policy.client_ttl {
         let mut before = joined(headers);
         // Caches outside cannot know what the key depends on.
-        if policy.has_computed_parts() && !directives.public {
+        let says_so = directives.public || directives.private == Scope::All;
+        if policy.has_computed_parts() && !says_so {
             before = if before.is_empty() {
                 "private".to_owned()
             } else {

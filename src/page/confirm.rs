@@ -15,6 +15,7 @@ use super::complete::complete_fields;
 use super::fill::{Fill, Judged};
 use super::flow::{Answer, Call};
 use super::freshness::born;
+use super::handle::Looked;
 use super::lead::{Asks, failure_of};
 use super::lookup::{Missed, Stored};
 use super::negotiate::normalise;
@@ -24,6 +25,7 @@ use super::storable::is_too_large;
 use super::stored::StoredPage;
 use super::validate::{Confirmed, confirmed, contradicts_length, head_confirms, is_listed, merged};
 use super::want::Want;
+use crate::header::cache_control::keep_private;
 use crate::monitor::{Bypass, Failure, NotStored, Reason, Unanswered};
 use crate::store::{Head, If, Key, Kind, Op, Record, Times};
 
@@ -186,7 +188,8 @@ impl Fill {
                     selecting: self.selecting.clone(),
                     date: date_seconds(&headers, exchange.wall),
                     head: StoredPage::new(status, &headers, lifetime, plan.terms, completed)
-                        .asked_at(self.asked),
+                        .asked_at(self.asked)
+                        .of(self.asker.owner),
                     stamp: self.stamp,
                     times: plan.times,
                     marks,
@@ -206,6 +209,9 @@ impl Fill {
                 if !matches!(why, NotStored::Credentials | NotStored::Identity) {
                     self.take_away(old).await;
                 }
+                if self.page.policy.identity.is_some() {
+                    keep_private(&mut headers);
+                }
                 let head = StoredPage::new(
                     page.status(),
                     &headers,
@@ -213,6 +219,7 @@ impl Fill {
                     *page.terms(),
                     super::complete::Completed::default(),
                 )
+                .of(self.asker.owner)
                 .completed(&body, trailers, false);
                 let lenient = self.page.policy.rules.lenient_age;
                 let exchange = self.exchange();
@@ -256,7 +263,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let marks = self.marks();
         // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
         let is_telling = !self.credentials && !self.want.no_store;
-        let fill = self.fill(missed.stamp, marks);
+        let fill = self.fill(missed.stamp, marks, Looked::Missed(missed.absence));
         let page = self.page;
         let want = self.want;
         let stand_in = |how, status| {
@@ -268,10 +275,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
                 .with_absence(missed.absence);
             answer::from_record(&page, &stored.record, want.wish(), outcome, now)
         };
-        let (parts, body) = match self.inner.oneshot(self.request).await {
+        let (mut parts, body) = match self.inner.oneshot(self.request).await {
             Ok(response) => response.into_parts(),
             Err(error) => return stand_in(Failure::Unreachable, None).ok_or(error),
         };
+        fill.handle.add_to(&mut parts.extensions);
         if let Some(how) = failure_of(parts.status, &parts.extensions) {
             if let Some(stale) = stand_in(how, Some(parts.status)) {
                 return Ok(stale);

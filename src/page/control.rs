@@ -55,14 +55,16 @@ impl PageControl {
 
     /// Adds this to a response with these extensions.
     pub fn add_to(self, extensions: &mut Extensions) {
-        let merged = match extensions.get::<Self>() {
-            None => self,
-            Some(there) => Self {
-                ttl: shorter(there.ttl, self.ttl),
-                do_not_store: there.do_not_store || self.do_not_store,
-            },
-        };
-        extensions.insert(merged);
+        let there = extensions.get::<Self>().copied().unwrap_or_default();
+        extensions.insert(there.and(self));
+    }
+
+    /// What both say: the shorter lifetime, and not storing.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            ttl: shorter(self.ttl, other.ttl),
+            do_not_store: self.do_not_store || other.do_not_store,
+        }
     }
 
     pub(super) fn of(extensions: &Extensions) -> Self {

@@ -7,12 +7,14 @@ use http::response::Parts;
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use http_body::Body;
 
+use super::asker::Asker;
 use super::body::{PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::complete::complete_fields;
 use super::control::PageControl;
 use super::flight::Lead;
 use super::freshness::{Exchange, is_fresh};
+use super::handle::Handle;
 use super::layer::Page;
 use super::record::{AnyBody, Bounds, Recording, Role};
 use super::respond::{self, Inherited};
@@ -36,9 +38,11 @@ const MOST_TAGS: usize = 1_000;
 pub(super) struct Fill {
     pub(super) page: Arc<Page>,
     pub(super) base: Box<[u8]>,
+    pub(super) asker: Asker,
     pub(super) credentials: bool,
     pub(super) authorization_alone: bool,
     pub(super) traced: Traced,
+    pub(super) handle: Handle,
     pub(super) stamp: Stamp,
     pub(super) marks: Vec<Mark>,
     /// The request's fields, for those that select.
@@ -102,7 +106,8 @@ impl Fill {
             plain_path: self.plain_path,
             credentials: self.credentials,
             authorization_alone: self.authorization_alone,
-            identity_read: self.traced.trace.has_read_identity(),
+            for_one_person: self.asker.owner.is_one_person(),
+            identity_read: !self.asker.knows_what_was_read(&self.traced.trace),
             default_ttl: shared.default_ttl,
         };
         let plan = storable(
@@ -205,6 +210,7 @@ impl Fill {
                 completed.clone(),
             )
             .asked_at(self.asked)
+            .of(self.asker.owner)
         };
         let bounds = Bounds {
             limit: policy.max_body,

@@ -12,10 +12,12 @@ use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer;
+use super::asker::Asker;
 use super::body::{BoxError, PageBody};
 use super::flight::Lead;
 use super::follow::Round;
 use super::future::Course;
+use super::handle::Looked as Asked;
 use super::key::address_of;
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, Missed, lookup};
@@ -41,7 +43,8 @@ pub(super) struct Call<S, B> {
     pub(super) core: usize,
     /// Is there content in the key?
     pub(super) content: Content,
-    /// Does the handler see who is asking?
+    pub(super) asker: Asker,
+    /// Does the handler see credentials that the key does not hold?
     pub(super) credentials: bool,
     pub(super) authorization_alone: bool,
     pub(super) want: Want,
@@ -278,6 +281,7 @@ impl<S, B> Call<S, B> {
         let asking = Asking {
             headers: self.request.headers(),
             advice: &self.want.advice,
+            owner: self.asker.owner,
         };
         let foreign = || StoreError::new("read", "the record is not a page");
         match lookup(shared, &self.base, asking, now).await? {
@@ -316,6 +320,7 @@ impl<S, B> Call<S, B> {
             ));
         }
         marks.extend_from_slice(&self.page.policy.tags);
+        marks.extend(self.asker.owner.mark(shared));
         marks
     }
 }
@@ -327,7 +332,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     {
         withhold(&self.page, &mut self.request);
-        trace(&mut self.request);
+        let looked = match reason {
+            Reason::Bypassed(why) => Asked::Bypassed(why),
+            _ => Asked::Missed(Absence::Uri),
+        };
+        trace(&mut self.request, &self.page.cache, looked);
         let mut response = self.inner.oneshot(self.request).await?;
         let page = &self.page;
         let shown = self.want.shown;

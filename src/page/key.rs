@@ -6,6 +6,7 @@ use std::fmt;
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
+use super::asker::Owner;
 use super::policy::{Forwarding, Policy};
 use super::query::QueryRule;
 use super::screen::{FORWARDING, Seen};
@@ -116,6 +117,8 @@ enum Part {
     Absent,
     Present,
     Depth,
+    OfSome,
+    OfPerson,
 }
 
 /// Writes the key of a request. `prefix` is that of the layer: the cache's space and the policy's fingerprint.
@@ -125,9 +128,11 @@ pub(super) fn key_of(
     policy: &Policy,
     head: &RequestHead<'_>,
     seen: &Seen<'_>,
+    owner: Owner,
     depth: u8,
 ) -> Result<(), Bypass> {
-    write(key, (prefix, policy), &policy.query, head, seen, depth)
+    let of = (seen, owner, depth);
+    write(key, (prefix, policy), &policy.query, head, of)
 }
 
 /// The same without the query.
@@ -137,16 +142,11 @@ pub(super) fn path_key_of(
     policy: &Policy,
     head: &RequestHead<'_>,
     seen: &Seen<'_>,
+    owner: Owner,
     depth: u8,
 ) -> Result<(), Bypass> {
-    write(
-        key,
-        (prefix, policy),
-        &QueryRule::Nothing,
-        head,
-        seen,
-        depth,
-    )
+    let of = (seen, owner, depth);
+    write(key, (prefix, policy), &QueryRule::Nothing, head, of)
 }
 
 fn write(
@@ -154,8 +154,7 @@ fn write(
     (prefix, policy): (&[u8], &Policy),
     query: &QueryRule,
     head: &RequestHead<'_>,
-    seen: &Seen<'_>,
-    depth: u8,
+    (seen, owner, depth): (&Seen<'_>, Owner, u8),
 ) -> Result<(), Bypass> {
     key.push(prefix);
 
@@ -200,6 +199,12 @@ fn write(
             None => key.flag(Part::Absent),
             Some(value) => key.part(Part::Present, &value),
         }
+    }
+    match owner {
+        Owner::Everyone => {}
+        _ if cfg!(larder_without_identity) => {}
+        Owner::Some(digest) => key.part(Part::OfSome, &digest.0),
+        Owner::Person(digest) => key.part(Part::OfPerson, &digest.0),
     }
 
     if key.as_bytes().len() > LONGEST {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use http::HeaderName;
 use tower_layer::Layer;
 
+use super::asker::Asker;
 use super::key::{KeyBuf, PageKey, key_of, normal_host};
 use super::part::{self, KeyPart};
-use super::policy::{Forwarding, Policy, PolicyError, TtlOrder};
+use super::policy::{Anonymous, Forwarding, Policy, PolicyError, TtlOrder};
 use super::preset::Rules;
 use super::query::QueryRule;
 use super::screen::{Content, screen};
@@ -75,6 +76,8 @@ impl CacheLayer {
             shared: false,
             query: QueryRule::default(),
             parts: Vec::new(),
+            identity: None,
+            anonymous: Anonymous::default(),
             forwarding: Forwarding::default(),
             hosts: None,
             max_body: DEFAULT_MAX_BODY.min(fitting),
@@ -119,6 +122,7 @@ impl CacheLayer {
             &self.page.policy,
             head,
             seen,
+            super::asker::Owner::Everyone,
             depth,
         )?;
         Ok(key)
@@ -324,7 +328,8 @@ impl CacheLayer {
         };
         let seen = screen(head, Content::Absent, &page.cache.shared.identities)?;
         let mut key = KeyBuf::new();
-        key_of(&mut key, &page.prefix, &page.policy, head, &seen, 0)?;
+        let owner = Asker::of(&page.cache, &page.policy, head)?.owner;
+        key_of(&mut key, &page.prefix, &page.policy, head, &seen, owner, 0)?;
         Ok(PageKey(key.as_bytes().into()))
     }
 }

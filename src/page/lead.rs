@@ -15,6 +15,7 @@ use super::confirm::{Confirming, ForOthers};
 use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
+use super::handle::Looked;
 use super::lookup::{Missed, Stored};
 use super::negotiate::normalise;
 use super::record::AnyBody;
@@ -26,7 +27,7 @@ use super::unreachable::Unreachable;
 use super::validate::add_validators;
 use crate::monitor::{Failure, NotStored, Reason, Unanswered};
 use crate::request::{RequestHead, matched_path};
-use crate::store::Mark;
+use crate::store::{Mark, Stamp};
 
 impl<S, ReqBody> Call<S, ReqBody> {
     /// Asks the handler, and decides what becomes of its answer.
@@ -53,7 +54,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         if let Some(beginning) = &beginning {
             beginning.ask(self.request.headers_mut());
         }
-        let fill = self.fill(lead.stamp(), marks);
+        let fill = self.fill(lead.stamp(), marks, Looked::Missed(missed.absence));
         let settling = Settling {
             want: &self.want,
             missed: &missed,
@@ -64,6 +65,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         match self.inner.oneshot(self.request).await {
             Ok(mut response) => {
                 tell(&mut response, told);
+                fill.handle.add_to(response.extensions_mut());
                 Ok(settling.settle(fill, lead, response).await)
             }
             // A service that fails altogether has not been reached.
@@ -97,8 +99,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
     }
 
     /// What is known when the handler is asked.
-    pub(super) fn fill(&mut self, stamp: crate::store::Stamp, marks: Vec<Mark>) -> Fill {
-        let traced = trace(&mut self.request);
+    pub(super) fn fill(&mut self, stamp: Stamp, marks: Vec<Mark>, looked: Looked) -> Fill {
+        let (traced, handle) = trace(&mut self.request, &self.page.cache, looked);
         Fill {
             route: self
                 .page
@@ -110,9 +112,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
             selecting: self.request.headers().clone(),
             page: self.page.clone(),
             base: self.base.clone(),
+            asker: self.asker.clone(),
             credentials: self.credentials,
             authorization_alone: self.authorization_alone,
             traced,
+            handle,
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),

@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use http::HeaderMap;
 
+use super::asker::Owner;
 use super::reuse::{Reuse, stands_in};
 use super::storable::has_validator;
 use super::stored::StoredPage;
@@ -83,6 +84,8 @@ impl Stored {
 pub(super) struct Asking<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) advice: &'a RequestDirectives,
+    /// Whose page is asked for.
+    pub(super) owner: Owner,
 }
 
 /// The look-up without waiting; `Pending` when the store cannot answer so.
@@ -151,7 +154,9 @@ fn judge(shared: &Shared, base: &[u8], found: Found, asking: Asking<'_>, now: No
     let Some(record) = found.record else {
         return Judged::Settled(Lookup::Missed(missed(Absence::Uri, Vec::new())));
     };
-    if let Some(page) = record.head.downcast::<StoredPage>() {
+    if let Some(page) = record.head.downcast::<StoredPage>()
+        && page.owner() == asking.owner
+    {
         let reuse = page.reuse(&record.times, asking.advice, now);
         if reuse == Reuse::Fresh {
             return Judged::Settled(Lookup::Fresh(record));
@@ -173,7 +178,7 @@ fn judge(shared: &Shared, base: &[u8], found: Found, asking: Asking<'_>, now: No
     if record.head.downcast::<Variants>().is_some() {
         return Judged::Variants(record, found.stamp);
     }
-    // Foreign: another version's, or not ours at all.
+    // Foreign: another version's, another owner's, or not ours at all.
     shared.counters.foreign();
     Judged::Settled(Lookup::Missed(missed(Absence::Uri, Vec::new())))
 }
@@ -200,7 +205,10 @@ fn select(
                 record: found.record?,
             })
         })
-        .filter(|stored| stored.page().is_some())
+        .filter(|stored| {
+            let page = stored.page();
+            page.is_some_and(|page| page.owner() == asking.owner)
+        })
         .collect();
     // The younger was born later; dates of one second are told apart so too.
     stored.sort_by_key(|stored| std::cmp::Reverse(stored.record.times.born));

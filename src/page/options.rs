@@ -1,13 +1,15 @@
 //! Options of a layer beyond lifetimes and keys: what is done once a page is stale, and which rules of RFC 9111 apply.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
 use super::content::{ContentRule, ReplayedBody};
 use super::layer::CacheLayer;
-use super::policy::PolicyError;
+use super::policy::{Anonymous, PolicyError};
 use super::preset::{Heuristic, RequestRules};
+use crate::identity::Identify;
 use crate::ttl::LONGEST;
 
 /// The most content of a request that fits a key, in bytes.
@@ -86,6 +88,84 @@ fn check_timeouts(soft: Option<Duration>, hard: Option<Duration>) -> Result<(), 
     match (soft, hard) {
         (Some(soft), Some(hard)) if soft >= hard => Err(PolicyError::SoftAboveHard { soft, hard }),
         _ => Ok(()),
+    }
+}
+
+/// Whose pages they are.
+impl CacheLayer {
+    /// Keeps a page for each user, as [`CacheBuilder::user`](crate::cache::CacheBuilder::user) tells them apart.
+    ///
+    /// A page that is stored for a user belongs to that user: what says `private`, and what answers credentials, is stored too;
+    /// what says `no-store` or sets a cookie is not. All answers leave as `private`, so that no cache outside shares them, and none is given
+    /// to another user or to nobody. What cannot be told apart passes the cache by. `If-Modified-Since` is not heeded, since dates do not
+    /// tell users apart; an `ETag` of the handler's own must.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use larder::{Cache, MIB, MemoryStore, hours, identity};
+    ///
+    /// #[derive(Clone)]
+    /// struct CurrentUser(u64);
+    ///
+    /// async fn dashboard() -> &'static str {
+    ///     "what is yours"
+    /// }
+    ///
+    /// let cache = Cache::builder(MemoryStore::new(64 * MIB))
+    ///     .user(identity::extension(|user: &CurrentUser| user.0.to_be_bytes()))
+    ///     .build()?;
+    /// // The layer that signs users in, and turns others away, stands outside of the page layer.
+    /// let app: Router = Router::new()
+    ///     .route("/dashboard", get(dashboard).layer(cache.page(hours(1)).vary_on_user()?));
+    /// # drop(app);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the cache was not told who the user is, the layer is [`shared`](Self::shared), or the store is shared by nodes that have no
+    /// [secret](crate::cache::CacheBuilder::secret) in common.
+    pub fn vary_on_user(self) -> Result<Self, PolicyError> {
+        let user = self.page().cache.shared.user.clone();
+        self.vary_on_whoever(user.ok_or(PolicyError::NoUser)?)
+    }
+
+    /// Keeps a page for each identity, as `by` tells them apart. See [`vary_on_user`](Self::vary_on_user).
+    ///
+    /// Where `by` says that it is [no person](crate::Identity::of_no_person), each has pages apart, by the rules of pages for everyone.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use larder::{Cache, NullStore, identity, minutes};
+    ///
+    /// # let cache = Cache::builder(NullStore).build().unwrap();
+    /// let by_key = identity::header(HeaderName::from_static("x-api-key"));
+    /// let page = cache.page(minutes(5)).vary_on_identity(by_key)?;
+    /// # Ok::<(), larder::PolicyError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the layer is [`shared`](Self::shared), or the store is shared by nodes that have no
+    /// [secret](crate::cache::CacheBuilder::secret) in common.
+    pub fn vary_on_identity(self, by: impl Identify) -> Result<Self, PolicyError> {
+        self.vary_on_whoever(Arc::new(by))
+    }
+
+    fn vary_on_whoever(self, by: Arc<dyn Identify>) -> Result<Self, PolicyError> {
+        let cache = &self.page().cache;
+        if self.page().policy.shared {
+            return Err(PolicyError::SharedIdentity);
+        }
+        if cache.store().about().shared && !cache.shared.secret.is_shared() {
+            return Err(PolicyError::NoSecret);
+        }
+        Ok(self.set(|policy| policy.identity = Some(by)))
+    }
+
+    /// What becomes of requests from nobody in particular, where pages vary on who is asking. Default: [`Anonymous::Share`].
+    pub fn anonymous(self, anonymous: Anonymous) -> Self {
+        self.set(|policy| policy.anonymous = anonymous)
     }
 }
 

@@ -19,6 +19,7 @@ use super::flight::{self, Flights, Join, Lead, Phase};
 use super::flow::{Answer, Call};
 use super::follow::ROUNDS;
 use super::future::Course;
+use super::handle::Looked;
 use super::lookup::{Asking, Lookup, Missed, Stored, lookup};
 use super::negotiate::normalise;
 use super::partial::slice;
@@ -46,6 +47,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let asking = Asking {
             headers: self.request.headers(),
             advice: &self.want.advice,
+            owner: self.asker.owner,
         };
         let fresh = |record: Arc<Record>| {
             let key = base.clone().into();
@@ -105,10 +107,11 @@ impl<S, ReqBody> Call<S, ReqBody> {
         withhold(&page, &mut self.request);
         canonicalise(&page, &mut self.request, self.content);
         normalise(self.request.headers_mut());
-        let mut fill = self.fill(missed.stamp, marks);
+        let mut fill = self.fill(missed.stamp, marks, Looked::Missed(missed.absence));
         let (part_base, shown) = (self.part_base(), self.want.shown);
         let conditional = self.want.conditional;
-        let (parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        let (mut parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        fill.handle.add_to(&mut parts.extensions);
         if parts.status == StatusCode::NOT_MODIFIED && !conditional {
             return Ok(answer::unanswered(&page, Unanswered::NotModified));
         }

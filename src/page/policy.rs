@@ -1,6 +1,8 @@
 //! What a layer's pages may do: lifetimes, keys, bounds.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
@@ -10,6 +12,7 @@ use super::content::ContentRule;
 use super::part::KeyPart;
 use super::preset::Rules;
 use super::query::QueryRule;
+use crate::identity::Identify;
 use crate::store::Mark;
 
 /// Options of a page layer that make no sense.
@@ -97,6 +100,21 @@ pub enum PolicyError {
         "a content limit of {0} bytes: a QUERY is keyed by its content; set 1 to 16384 in .query_method()"
     )]
     QueryContent(usize),
+    /// Nobody said how to tell who the user is.
+    #[error(
+        "nothing says who the user is: name it with .user() on the cache's builder, or use .vary_on_identity()"
+    )]
+    NoUser,
+    /// What the keys of other nodes hold could not be found.
+    #[error(
+        "identities in a store that nodes share need a secret that they share: give one to .secret() on the cache's builder"
+    )]
+    NoSecret,
+    /// The handler would not see whose page it makes.
+    #[error(
+        "a .shared() page is the same for everyone and cannot vary on who is asking: leave out one of the two"
+    )]
+    SharedIdentity,
     /// A cap of zero.
     #[error("a lifetime cap of zero stores nothing: set .max_ttl() above zero")]
     ZeroMaxTtl,
@@ -123,7 +141,17 @@ pub enum Forwarding {
     Trusted,
 }
 
-#[derive(Clone, Debug)]
+/// What becomes of requests from nobody in particular, on a route that varies on who is asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Anonymous {
+    /// They share one page, by the rules of pages for everyone. The default.
+    #[default]
+    Share,
+    /// They pass the cache by.
+    Bypass,
+}
+
+#[derive(Clone)]
 pub(super) struct Policy {
     /// The lifetime of pages that name none; a gateway has none to give.
     pub(super) ttl: Option<Duration>,
@@ -135,6 +163,9 @@ pub(super) struct Policy {
     pub(super) shared: bool,
     pub(super) query: QueryRule,
     pub(super) parts: Vec<KeyPart>,
+    /// Who is asking, where pages are one person's.
+    pub(super) identity: Option<Arc<dyn Identify>>,
+    pub(super) anonymous: Anonymous,
     pub(super) forwarding: Forwarding,
     pub(super) hosts: Option<Vec<String>>,
     pub(super) max_body: usize,
@@ -157,6 +188,20 @@ pub(super) struct Policy {
     pub(super) content: Option<ContentRule>,
 }
 
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("ttl", &self.ttl)
+            .field("label", &self.label)
+            .field("shared", &self.shared)
+            .field("identity", &self.identity.as_ref().map(|by| by.name()))
+            .field("parts", &self.parts)
+            .field("query", &self.query)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Policy {
     /// A digest of all settings that decide which requests share a key: a deploy that changes one never reads the entries of another.
     pub(super) fn fingerprint(&self) -> u64 {
@@ -168,6 +213,8 @@ impl Policy {
         for part in &self.parts {
             part.digest(&mut hasher);
         }
+        let by = self.identity.as_ref().map(|identity| identity.name());
+        by.hash(&mut hasher);
         hasher.finish()
     }
 
@@ -181,7 +228,7 @@ impl Policy {
 
     /// Does the key depend on what no `Vary` can say?
     pub(super) fn has_computed_parts(&self) -> bool {
-        self.parts.iter().any(KeyPart::is_computed)
+        self.identity.is_some() || self.parts.iter().any(KeyPart::is_computed)
     }
 
     /// The fields that the key depends on, for the `Vary` that caches outside must see.

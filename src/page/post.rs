@@ -12,6 +12,7 @@ use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
 use super::freshness::{Explicit, explicit_lifetime};
+use super::handle::Looked;
 use super::negotiate::normalise;
 use super::respond;
 use super::service::{is_canonical, withhold};
@@ -53,9 +54,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Addressed::of(&head, page.policy.forwarding)
         };
         normalise(self.request.headers_mut());
-        let fill = self.fill(found.stamp, marks);
+        let fill = self.fill(found.stamp, marks, Looked::Bypassed(Bypass::Method));
         let shown = self.want.shown;
-        let response = self.inner.oneshot(self.request).await?;
+        let mut response = self.inner.oneshot(self.request).await?;
+        fill.handle.add_to(response.extensions_mut());
         let stored = match serves_gets(&fill, &addressed, &response) {
             None => Err(response),
             Some(judged) => fill.supersede(&addressed, response, judged).await,

@@ -10,6 +10,7 @@ use super::answer::say;
 use super::complete::name_in_vary;
 use super::layer::Page;
 use crate::cache::Cache;
+use crate::header::cache_control::keep_private;
 use crate::header::{Collapsed, Forwarded, Fwd, Member, date};
 use crate::monitor::{Absence, Bypass, Reason};
 use crate::request::RequestHead;
@@ -90,6 +91,11 @@ impl Inherited {
     }
 }
 
+/// Did a page layer answer a request that carried a trace?
+pub(crate) fn is_answered_by_a_page_layer(extensions: &Extensions) -> bool {
+    extensions.get::<Inherited>().is_some() || extensions.get::<Reason>().is_some()
+}
+
 /// Finishes what the handler answered: the reason goes into its fields, its extensions and the counters, and `marks` to the layers outside.
 pub(super) fn forwarded<B>(
     page: &Page,
@@ -102,6 +108,9 @@ pub(super) fn forwarded<B>(
     if reason != Reason::Bypassed(Bypass::Method) {
         // Also what is not stored here may be, by a cache outside.
         name_in_vary(response.headers_mut(), page.policy.key_fields());
+        if page.policy.identity.is_some() {
+            keep_private(response.headers_mut());
+        }
     }
     Inherited::add(page, response.extensions_mut(), marks);
     response.extensions_mut().insert(reason);

@@ -11,6 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::answer;
+use super::asker::Owner;
 use super::flow::{Call, Looked};
 use super::key::{KeyBuf, path_key_of};
 use super::layer::Page;
@@ -43,6 +44,7 @@ impl SearchKey {
         page: &Page,
         head: &RequestHead<'_>,
         seen: &Seen<'_>,
+        owner: Owner,
         depth: u8,
     ) -> Option<Self> {
         let policy = &page.policy;
@@ -51,7 +53,7 @@ impl SearchKey {
             return None;
         }
         let mut path = KeyBuf::new();
-        path_key_of(&mut path, &page.prefix, policy, head, seen, depth).ok()?;
+        path_key_of(&mut path, &page.prefix, policy, head, seen, owner, depth).ok()?;
         let query = policy.query.apply(head.target().query());
         Some(Self {
             path: path.as_bytes().into(),
@@ -181,6 +183,7 @@ impl<S, B> Call<S, B> {
         let asking = Asking {
             headers: self.request.headers(),
             advice: &self.want.advice,
+            owner: self.asker.owner,
         };
         let found = lookup(shared, &base, asking, now).await?;
         match found {

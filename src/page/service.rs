@@ -5,28 +5,32 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST};
-use http::{HeaderValue, Method, Request, Response};
+use http::header::{COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer::{self, Wish};
+use super::asker::{Asker, Owner};
 use super::body::{BoxError, PageBody};
 use super::content::{self, ContentRule};
 use super::flow::{self, Call};
 use super::future::{Course, ResponseFuture};
+use super::handle::{Handle, Looked};
 use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, lookup_now};
 use super::part;
+use super::policy::Policy;
 use super::refresh;
 use super::respond::Outcome;
 use super::rewrite::{apply_host, apply_rule};
-use super::screen::{Content, screen};
+use super::screen::{Content, Seen, screen};
 use super::search::SearchKey;
 use super::storable::WITHHELD;
 use super::want::Want;
+use crate::cache::{Cache, Provided};
 use crate::identity::Traced;
 use crate::monitor::{Bypass, Reason, StaleUse};
 use crate::request::RequestHead;
@@ -94,15 +98,30 @@ where
             true => Content::Absent,
             false => Content::Unkeyed,
         };
-        let seen = match screen(&head, content, &shared.identities) {
+        let mut seen = match screen(&head, content, &shared.identities) {
             Ok(seen) => seen,
             Err(Bypass::Method) => return self.other_method(request),
             Err(why) => return self.bypass(request, why),
         };
+        let asker = match Asker::of(&self.page.cache, policy, &head) {
+            Ok(asker) => asker,
+            Err(why) => return self.bypass(request, why),
+        };
+        let owner = asker.owner;
+        seen.conditional &= heeds_conditions(policy, head.headers);
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
         let mut key = KeyBuf::new();
-        if let Err(why) = key_of(&mut key, &self.page.prefix, policy, &head, &seen, depth) {
+        let written = key_of(
+            &mut key,
+            &self.page.prefix,
+            policy,
+            &head,
+            &seen,
+            owner,
+            depth,
+        );
+        if let Err(why) = written {
             return self.bypass(request, why);
         }
 
@@ -110,6 +129,7 @@ where
         let asking = Asking {
             headers: head.headers,
             advice: &advice,
+            owner,
         };
         let wish = Wish {
             headers: head.headers,
@@ -166,10 +186,11 @@ where
             page: self.page.clone(),
             inner: self.inner.clone(),
             content: Content::Absent,
-            credentials: seen.credentials && !policy.shared,
+            credentials: keeps_credentials(policy, &seen, owner),
             authorization_alone: seen.authorization_alone,
             want: Want::of(&self.page, &head, &seen),
-            search: SearchKey::of(&self.page, &head, &seen, depth),
+            search: SearchKey::of(&self.page, &head, &seen, owner, depth),
+            asker,
             base: key.as_bytes().into(),
             core: key.core(),
             ended,
@@ -282,19 +303,31 @@ impl<S> CacheService<S> {
     {
         let page = self.page.clone();
         let shared = &page.cache.shared;
-        let seen = screen(head, content, &shared.identities)?;
+        let mut seen = screen(head, content, &shared.identities)?;
+        seen.conditional &= heeds_conditions(&page.policy, head.headers);
+        let asker = Asker::of(&page.cache, &page.policy, head)?;
+        let owner = asker.owner;
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
         let mut key = KeyBuf::new();
-        key_of(&mut key, &page.prefix, &page.policy, head, &seen, depth)?;
+        key_of(
+            &mut key,
+            &page.prefix,
+            &page.policy,
+            head,
+            &seen,
+            owner,
+            depth,
+        )?;
         let want = Want::of(&page, head, &seen);
-        let credentials = seen.credentials && !page.policy.shared;
+        let credentials = keeps_credentials(&page.policy, &seen, owner);
         let authorization_alone = seen.authorization_alone;
         let ended = shared.flights.ended();
         let inner = self.inner.clone();
         Ok(move |request| Call {
             inner,
             content,
+            asker,
             credentials,
             authorization_alone,
             want,
@@ -327,7 +360,7 @@ impl<S> CacheService<S> {
         if why != Bypass::Method {
             withhold(&self.page, &mut request);
         }
-        trace(&mut request);
+        trace(&mut request, &self.page.cache, Looked::Bypassed(why));
         ResponseFuture::forwarding(
             self.inner.clone().oneshot(request),
             self.page.clone(),
@@ -337,17 +370,37 @@ impl<S> CacheService<S> {
     }
 }
 
-/// Puts a trace into the request, or takes up the one that is there.
-pub(super) fn trace<B>(request: &mut Request<B>) -> Traced {
+/// Does the handler see credentials that the key does not hold? The owner of a page may send whatever it likes.
+fn keeps_credentials(policy: &Policy, seen: &Seen<'_>, owner: Owner) -> bool {
+    seen.credentials && !policy.shared && !owner.is_one_person()
+}
+
+/// Dates do not tell people apart: what one has of an address says nothing of what another gets.
+fn heeds_conditions(policy: &Policy, headers: &HeaderMap) -> bool {
+    policy.identity.is_none() || headers.contains_key(IF_NONE_MATCH)
+}
+
+/// Puts a trace into the request, or takes up the one that is there, and with it what extractors ask for.
+pub(super) fn trace<B>(
+    request: &mut Request<B>,
+    cache: &Cache,
+    looked: Looked,
+) -> (Traced, Handle) {
     let extensions = request.extensions_mut();
+    Provided::add(extensions, cache);
+    let handle = Handle::put(extensions, looked);
     let mut traced = extensions.get::<Traced>().cloned().unwrap_or_default();
     traced.depth = traced.depth.saturating_add(1);
     extensions.insert(traced.clone());
-    traced
+    (traced, handle)
 }
 
-/// On a shared route the handler never sees who is asking, so that its page cannot depend on it: of all cookies only those of the key.
+/// On a shared route the handler never sees who is asking, so that its page cannot depend on it: of all cookies only those of the key. Nor
+/// does one see a condition that is not heeded.
 pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
+    if !heeds_conditions(&page.policy, request.headers()) {
+        request.headers_mut().remove(IF_MODIFIED_SINCE);
+    }
     if !page.policy.shared {
         return;
     }

@@ -40,7 +40,9 @@ pub(super) struct Asked {
     pub(super) credentials: bool,
     /// They are an `Authorization` field alone (RFC 9111 §3.5).
     pub(super) authorization_alone: bool,
-    /// The handler, or an extractor, read who was asking.
+    /// The key holds the person who asked, so that what is stored is that person's.
+    pub(super) for_one_person: bool,
+    /// The handler, or an extractor, read who was asking, and the key does not hold that.
     pub(super) identity_read: bool,
     /// Can its path be read in one way only? See [`is_plain_path`].
     pub(super) plain_path: bool,
@@ -71,12 +73,12 @@ pub(super) fn storable(
     exchange: &Exchange,
 ) -> Result<Plan, NotStored> {
     let (directives, targeted) = ResponseDirectives::of(headers, &policy.rules.targets);
-    permitted_by_directives(status, &directives, policy)?;
+    permitted_by_directives(status, &directives, asked, policy)?;
     if !control.stores() {
         return Err(NotStored::Handler);
     }
     permitted_for_everyone(headers, &directives, asked, policy)?;
-    let mut vary = permitted_by_vary(headers, &directives)?;
+    let mut vary = permitted_by_vary(headers, &directives, asked)?;
     // They are in the key, as the handler saw them.
     vary.retain(|name| name != HOST && !part::holds(&policy.parts, name));
     if policy.shared {
@@ -256,6 +258,7 @@ fn is_understood(status: StatusCode) -> bool {
 fn permitted_by_directives(
     status: StatusCode,
     directives: &ResponseDirectives,
+    asked: Asked,
     policy: &Policy,
 ) -> Result<(), NotStored> {
     if directives.malformed {
@@ -270,7 +273,7 @@ fn permitted_by_directives(
         return Err(NotStored::NoStore);
     }
     // The qualified forms count as the whole: the safer reading that §5.2.2.4 and §5.2.2.7 allow.
-    if directives.private != Scope::Absent {
+    if directives.private != Scope::Absent && !asked.for_one_person {
         return Err(NotStored::Private);
     }
     if directives.no_cache != Scope::Absent && !policy.rules.validates {
@@ -317,6 +320,7 @@ pub(super) fn shares(
 fn permitted_by_vary(
     headers: &HeaderMap,
     directives: &ResponseDirectives,
+    asked: Asked,
 ) -> Result<Vec<HeaderName>, NotStored> {
     let vary = match Vary::parse(headers, MOST_VARY_NAMES) {
         Vary::None => Vec::new(),
@@ -335,7 +339,8 @@ fn permitted_by_vary(
     if origins.any(|origin| origin != "*") && !vary.contains(&ORIGIN) {
         return Err(NotStored::Cors);
     }
-    if headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS) && !directives.public {
+    let is_for_many = !directives.public && !asked.for_one_person;
+    if headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS) && is_for_many {
         return Err(NotStored::Cors);
     }
     Ok(vary)

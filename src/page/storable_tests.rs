@@ -112,6 +112,7 @@ fn on(ttl: impl Into<Ttl>) -> Case {
             plain_path: true,
             credentials: false,
             authorization_alone: false,
+            for_one_person: false,
             identity_read: false,
             default_ttl: minutes(7),
         },

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::asker::Owner;
 use super::complete::Completed;
 use super::terms::Terms;
 use crate::clock::Now;
@@ -40,10 +41,12 @@ const COMMON: [&str; 18] = [
 ];
 
 /// Fields about one answer, not about the page: timings, and what other caches said in passing.
-const PER_ANSWER: [&str; 6] = [
+const PER_ANSWER: [&str; 8] = [
     "age",
     "x-cache",
     "x-cache-hits",
+    "x-cache-hit-rate",
+    "x-cache-misses",
     "x-cache-lookup",
     "server-timing",
     "x-response-time",
@@ -67,6 +70,7 @@ pub(super) struct StoredPage {
     completed: Completed,
     /// When the handler was asked.
     asked: Now,
+    owner: Owner,
     /// Did a cache further in leave a `Cache-Status` of its own?
     inner_status: bool,
     last: Mutex<Option<Fields>>,
@@ -107,6 +111,7 @@ impl StoredPage {
             terms,
             completed,
             asked: Now::from_millis(0),
+            owner: Owner::Everyone,
             inner_status,
             last: Mutex::default(),
         }
@@ -120,6 +125,16 @@ impl StoredPage {
 
     pub(super) fn asked(&self) -> Now {
         self.asked
+    }
+
+    /// The same head, of a response that is stored for `owner`.
+    pub(super) fn of(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// The same head with what only the end of the body tells.
@@ -147,6 +162,7 @@ impl StoredPage {
             terms: self.terms,
             completed: self.completed.clone(),
             asked: self.asked,
+            owner: self.owner,
             inner_status: self.inner_status,
             last: Mutex::default(),
         }

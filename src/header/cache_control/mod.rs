@@ -4,6 +4,7 @@
 
 mod append;
 mod lifetime;
+mod private;
 mod request;
 mod response;
 mod scope;
@@ -11,6 +12,7 @@ mod targeted;
 
 pub(crate) use append::append;
 pub(crate) use lifetime::Lifetime;
+pub(crate) use private::{is_targeted, keep_private};
 pub(crate) use request::RequestDirectives;
 pub(crate) use response::ResponseDirectives;
 pub(crate) use scope::Scope;
