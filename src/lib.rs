@@ -62,8 +62,8 @@ pub use self::header::{ETag, ETagError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{
-    Anonymous, CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
-    RequestRules, TtlOrder, Unreachable,
+    Anonymous, CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError,
+    QueryRule, RequestRules, TtlOrder, Unreachable,
 };
 pub use self::request::RequestHead;
 #[cfg(feature = "memory")]

@@ -135,6 +135,8 @@ tokens! {
         Forwarding = "forwarding",
         /// A key beyond the bound in bytes.
         KeyLength = "key-length",
+        /// A declared part of the key cannot be told: a cookie has two values, or a closure panics.
+        KeyPart = "key-part",
         /// The request says `no-store`, and nothing was stored to answer it from.
         NoStore = "request-no-store",
         /// `Connection` names fields that a proxy within takes away, so that the handler does not see what would be keyed.

@@ -195,7 +195,7 @@ fn write(
         Forwarding::Keyed => {}
     }
     for part in &policy.parts {
-        match part.value(head) {
+        match part.value(head)? {
             None => key.flag(Part::Absent),
             Some(value) => key.part(Part::Present, &value),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
@@ -21,6 +21,7 @@ use super::handle::{Handle, Looked};
 use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, lookup_now};
+use super::part;
 use super::policy::Policy;
 use super::refresh;
 use super::respond::Outcome;
@@ -84,9 +85,14 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let shared = &self.page.cache.shared;
         let policy = &self.page.policy;
+        if matches!(*request.method(), Method::GET | Method::HEAD)
+            && let Err(why) = part::rewrite(&policy.parts, request.headers_mut())
+        {
+            return self.bypass(request, why);
+        }
         let head = RequestHead::of(&request);
         let content = match request.body().is_end_stream() {
             true => Content::Absent,
@@ -207,7 +213,7 @@ impl<S> CacheService<S> {
     /// What is neither GET nor HEAD.
     fn other_method<ReqBody, ResBody>(
         &self,
-        request: Request<ReqBody>,
+        mut request: Request<ReqBody>,
     ) -> ResponseFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -224,7 +230,9 @@ impl<S> CacheService<S> {
             // On a shared route a POST keeps its credentials, and so its answer is for nobody else.
             let is_for_one = policy.shared
                 && screen(&head, Content::Keyed, identities).is_ok_and(|seen| seen.credentials);
-            if !is_for_one && let Ok(call) = self.call_of(&head, Content::Keyed) {
+            // A handler must see what is keyed, and a POST is not to be rewritten.
+            let is_keyed = !is_for_one && part::is_rewritten(&policy.parts, head.headers);
+            if is_keyed && let Ok(call) = self.call_of(&head, Content::Keyed) {
                 let call = call(request);
                 return ResponseFuture::filling(&self.page.cache.shared.background, |_| {
                     Box::pin(call.post())
@@ -235,6 +243,9 @@ impl<S> CacheService<S> {
             && let Some(rule) = &policy.content
             && rule.makes::<ReqBody>()
         {
+            if let Err(why) = part::rewrite(&policy.parts, request.headers_mut()) {
+                return self.bypass(request, why);
+            }
             let (service, rule) = (self.clone(), rule.clone());
             return ResponseFuture::filling(&self.page.cache.shared.background, |course| {
                 Box::pin(service.query(rule, request, course))
@@ -384,8 +395,8 @@ pub(super) fn trace<B>(
     (traced, handle)
 }
 
-/// On a shared route the handler never sees who is asking, so that its page cannot depend on it. Nor does one see a condition that is not
-/// heeded.
+/// On a shared route the handler never sees who is asking, so that its page cannot depend on it: of all cookies only those of the key. Nor
+/// does one see a condition that is not heeded.
 pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
     if !heeds_conditions(&page.policy, request.headers()) {
         request.headers_mut().remove(IF_MODIFIED_SINCE);
@@ -394,9 +405,10 @@ pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
         return;
     }
     let headers = request.headers_mut();
-    for name in WITHHELD {
+    for name in WITHHELD.into_iter().filter(|name| *name != COOKIE) {
         headers.remove(name);
     }
+    part::keep_cookies(&page.policy.parts, headers);
     for identity in &page.cache.shared.identities {
         identity.remove(request.extensions_mut());
     }

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::control::PageControl;
 use super::freshness::{Exchange, Explicit, born, explicit_lifetime, heuristic_lifetime, lifetime};
+use super::part;
 use super::policy::{Policy, TtlOrder};
 use super::preset::STALE_KEPT;
 use super::terms::Terms;
@@ -78,8 +79,8 @@ pub(super) fn storable(
     }
     permitted_for_everyone(headers, &directives, asked, policy)?;
     let mut vary = permitted_by_vary(headers, &directives, asked)?;
-    // It is in the key, in one spelling.
-    vary.retain(|name| name != HOST);
+    // They are in the key, as the handler saw them.
+    vary.retain(|name| name != HOST && !part::holds(&policy.parts, name));
     if policy.shared {
         // The handler saw none of them, so they select nothing.
         vary.retain(|name| !WITHHELD.contains(name));

@@ -22,6 +22,7 @@ mod heads;
 mod histories;
 mod identities;
 mod joins;
+mod key_parts;
 mod merging;
 mod negotiating;
 mod oracle;
@@ -74,7 +75,7 @@ use self::stores::Waiting;
 use self::versions::{Data, Dice, How};
 use crate::cache::CacheBuilder;
 use crate::clock::ManualClock;
-use crate::{Cache, CacheLayer, CacheTags, MIB, MemoryStore, RequestHead, Store, minutes};
+use crate::{Cache, CacheLayer, CacheTags, KeyPart, MIB, MemoryStore, RequestHead, Store, minutes};
 
 /// Runs each scenario on the store in memory, and on one that has to be waited for.
 macro_rules! on_every_store {
