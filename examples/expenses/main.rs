@@ -75,7 +75,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, header::SET_COOKIE},
     middleware,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Redirect},
     routing::{get, post},
 };
 use larder::{
