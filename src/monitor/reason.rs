@@ -216,6 +216,21 @@ tokens! {
     }
 }
 
+impl NotStored {
+    /// Is what was refused for one person, or for some, as far as that is the reason?
+    pub(crate) const fn is_personal(self) -> bool {
+        matches!(
+            self,
+            Self::Private
+                | Self::Credentials
+                | Self::Identity
+                | Self::SetCookie
+                | Self::PerPerson
+                | Self::KeyParts
+        )
+    }
+}
+
 impl Reason {
     /// How many different reasons there are.
     pub(crate) const COUNT: usize = 1

@@ -330,7 +330,7 @@ impl Settling<'_> {
         fill.refuse(lead, why);
         let mut response = response.map(PageBody::passed);
         self.finish(fill, &mut response, why);
-        self.spare(fill, response)
+        self.spare(fill, response, why)
     }
 
     fn finish<B>(&self, fill: &Fill, response: &mut Response<B>, why: NotStored) {
@@ -366,9 +366,15 @@ impl Settling<'_> {
         }
     }
 
-    /// The conditions that the handler did not see are judged here.
-    fn spare<B>(&self, fill: &Fill, response: Response<PageBody<B>>) -> Response<PageBody<B>> {
-        match self.want.conditional && self.asks == Asks::ForAll {
+    /// The conditions that the handler did not see are judged here: of what is for one person, only tags, since dates tell nobody apart.
+    fn spare<B>(
+        &self,
+        fill: &Fill,
+        response: Response<PageBody<B>>,
+        why: NotStored,
+    ) -> Response<PageBody<B>> {
+        let is_told_apart = !why.is_personal() || self.want.headers.contains_key(IF_NONE_MATCH);
+        match self.want.conditional && is_told_apart && self.asks == Asks::ForAll {
             true => spare_the_body(&fill.page, response, &self.want.headers),
             false => response,
         }
