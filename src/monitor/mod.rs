@@ -1,8 +1,44 @@
-//! What the cache did and why: one closed set of reasons that feeds header fields and counters alike.
+//! What the cache did and why: one closed set of reasons that feeds header fields, counters and events alike.
+//!
+//! [`Cache::stats`](crate::Cache::stats) reads the counters of a cache and of each of its routes, in code or as JSON; with the feature
+//! `metrics`, an exporter publishes them. [`Cache::analyse`](crate::Cache::analyse) looks at what is stored.
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::get};
+//! use larder::{Cache, MIB, MemoryStore, minutes};
+//! use tower::ServiceExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::builder(MemoryStore::new(64 * MIB)).build()?;
+//! let menu = get(async || "soup").layer(cache.page(minutes(30)));
+//! let app: Router = Router::new().route("/menu", menu);
+//! for _ in 0..4 {
+//!     let asked = Request::get("/menu").header("host", "shop.example").body(Body::empty())?;
+//!     let answer = app.clone().oneshot(asked).await?;
+//!     axum::body::to_bytes(answer.into_body(), 1_024).await?;
+//! }
+//!
+//! let stats = cache.stats();
+//! assert_eq!(stats.hit_rate(), Some(0.75));
+//! let menu = stats.route("/menu").expect("it was asked for");
+//! assert_eq!((menu.hits(), menu.bytes_served()), (3, 12));
+//! assert_eq!(menu.misses_by_reason()["uri-miss"], 1);
+//! # Ok(())
+//! # }
+//! ```
 
+mod analysis;
+mod counts;
+mod histogram;
 mod reason;
+mod routes;
 mod stats;
 
+pub use self::analysis::{Analysis, KeyReport, LargeEntry, Lifetimes, PrefixTotal, Total};
+pub use self::counts::Counts;
+pub use self::histogram::{Latency, Operation, StoreLatencies};
 pub use self::reason::{Absence, Bypass, Failure, NotStored, Reason, StaleUse, Unanswered};
+pub(crate) use self::routes::Route;
 pub(crate) use self::stats::Counters;
-pub use self::stats::Stats;
+pub use self::stats::{RouteStats, Stats};

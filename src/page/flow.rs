@@ -99,7 +99,7 @@ where
         if wants_part && let Some(response) = call.stored_range().await {
             return Ok(response);
         }
-        return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached));
+        return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached, call.want.account.told()));
     }
     let race = Race::of(&call, &missed, course.clone());
     if call.want.head_only {
@@ -229,7 +229,7 @@ impl Race {
             Ok(answer) => answer,
             Err(_) if self.course.is_detached() => work.await,
             Err(_) => {
-                let response = answer::unanswered(&self.page, Unanswered::TimedOut);
+                let response = answer::unanswered(&self.page, Unanswered::TimedOut, self.want.account.told());
                 self.finish(work);
                 Ok(response)
             }
@@ -328,13 +328,14 @@ impl<S, ReqBody> Call<S, ReqBody> {
     {
         withhold(&self.page, &mut self.request);
         trace(&mut self.request);
-        let mut response = self.inner.oneshot(self.request).await?;
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
+        let mut response = asking.await?;
         let page = &self.page;
-        let shown = self.want.shown;
+        let told = self.want.account.told();
         if response.status() == StatusCode::NOT_MODIFIED && !self.want.conditional {
-            return Ok(answer::unanswered(page, Unanswered::NotModified));
+            return Ok(answer::unanswered(page, Unanswered::NotModified, told));
         }
-        respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
+        respond::forwarded(page, &mut response, reason, told, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }
 }

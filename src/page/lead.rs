@@ -8,6 +8,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::account::Told;
 use super::answer::{self, spare_the_body};
 use super::beginning::Beginning;
 use super::body::{BoxError, PageBody, boxed};
@@ -54,6 +55,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             beginning.ask(self.request.headers_mut());
         }
         let fill = self.fill(lead.stamp(), marks);
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
         let settling = Settling {
             want: &self.want,
             missed: &missed,
@@ -61,7 +63,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             waited,
             asks,
         };
-        match self.inner.oneshot(self.request).await {
+        match asking.await {
             Ok(mut response) => {
                 tell(&mut response, told);
                 Ok(settling.settle(fill, lead, response).await)
@@ -116,6 +118,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),
+            asked_micros: self.page.cache.shared.clock.micros(),
             search: self.search.clone(),
             ranged: false,
         }
@@ -195,6 +198,10 @@ impl Settling<'_> {
         }
     }
 
+    fn told(&self) -> Told<'_> {
+        self.want.account.told()
+    }
+
     /// Is there something that an error must not replace (RFC 9111 §4.3.3)?
     fn has_something_good(&self) -> bool {
         let mut pages = self.missed.stored.iter().filter_map(Stored::page);
@@ -218,7 +225,7 @@ impl Settling<'_> {
         let may_merge = fill.may_merge(&parts.headers);
         let Some((parts, body)) = beginning.complete(&fill, parts, body) else {
             drop(lead);
-            return answer::unanswered(&fill.page, Unanswered::Part);
+            return answer::unanswered(&fill.page, Unanswered::Part, self.told());
         };
         match beginning.judge(&mut fill, &parts, may_merge) {
             Ok(judged) => self.store(fill, lead, parts, body, judged),
@@ -264,7 +271,7 @@ impl Settling<'_> {
                         }
                         answer
                     }
-                    None => answer::unanswered(&fill.page, Unanswered::NotModified),
+                    None => answer::unanswered(&fill.page, Unanswered::NotModified, self.told()),
                 }
             }
             // It answers this client's condition, and says nothing of the page: who waited begins anew.
@@ -276,7 +283,7 @@ impl Settling<'_> {
             }
             Confirming::TheClients | Confirming::Contradicted => {
                 drop(lead);
-                answer::unanswered(&fill.page, Unanswered::NotModified)
+                answer::unanswered(&fill.page, Unanswered::NotModified, self.told())
             }
         }
     }
@@ -310,7 +317,7 @@ impl Settling<'_> {
         }
         lead.fail(how);
         if how == Failure::Unreachable && status.is_some() && self.missed.must_be_validated() {
-            return Ok(answer::unanswered(page, Unanswered::MustRevalidate));
+            return Ok(answer::unanswered(page, Unanswered::MustRevalidate, self.told()));
         }
         Err(None)
     }
@@ -335,7 +342,7 @@ impl Settling<'_> {
             false => Reason::Refused(absence, why),
             true => Reason::RefusedAlone(absence, why),
         };
-        respond::forwarded(&fill.page, response, reason, self.want.shown, &fill.marks);
+        respond::forwarded(&fill.page, response, reason, self.told(), &fill.marks);
     }
 
     /// Stores the answer while it streams.
@@ -355,7 +362,7 @@ impl Settling<'_> {
             true => Reason::StoredAlone(absence),
         };
         // Its marks are in its extensions already.
-        respond::forwarded(&page, &mut response, reason, self.want.shown, &[]);
+        respond::forwarded(&page, &mut response, reason, self.told(), &[]);
         match self.want.conditional {
             true => spare_the_body(&page, response, &self.want.headers),
             false => response,

@@ -72,6 +72,7 @@
 //!
 //! [`strict_s_maxage`]: CacheLayer::strict_s_maxage
 
+mod account;
 mod answer;
 mod beginning;
 mod body;
@@ -89,6 +90,7 @@ mod follow;
 mod freshness;
 mod future;
 mod key;
+mod key_text;
 mod layer;
 mod lead;
 mod lookup;
@@ -132,6 +134,7 @@ pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
 pub use self::key::PageKey;
 pub(crate) use self::key::normal_host;
+pub(crate) use self::key_text::KeyText;
 pub use self::layer::CacheLayer;
 pub use self::policy::{Forwarding, PolicyError, TtlOrder};
 pub(crate) use self::post::Freed;

@@ -54,14 +54,15 @@ impl<S, ReqBody> Call<S, ReqBody> {
         };
         normalise(self.request.headers_mut());
         let fill = self.fill(found.stamp, marks);
-        let shown = self.want.shown;
-        let response = self.inner.oneshot(self.request).await?;
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
+        let response = asking.await?;
         let stored = match serves_gets(&fill, &addressed, &response) {
             None => Err(response),
             Some(judged) => fill.supersede(&addressed, response, judged).await,
         };
         let mut response = stored.unwrap_or_else(|response| response.map(PageBody::passed));
-        respond::forwarded(&page, &mut response, reason, shown, &page.policy.tags);
+        let told = self.want.account.told();
+        respond::forwarded(&page, &mut response, reason, told, &page.policy.tags);
         Ok(response)
     }
 }

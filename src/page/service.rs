@@ -11,6 +11,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::account::{Account, Told};
 use super::answer::{self, Wish};
 use super::body::{BoxError, PageBody};
 use super::content::{self, ContentRule};
@@ -105,12 +106,20 @@ where
             headers: head.headers,
             advice: &advice,
         };
+        let route = self.page.route_of(&head);
+        let shown = shared.status.shown_to(&head);
+        let shown_key = self.page.key_shown(shown, Some(key.as_bytes()));
         let wish = Wish {
             headers: head.headers,
             conditional: seen.conditional,
             ranged: seen.ranged,
             head_only: seen.head_only,
-            shown: shared.status.shown_to(&head),
+            told: Told {
+                route,
+                shown,
+                key: shown_key.as_deref(),
+                span: None,
+            },
         };
         let now = shared.clock.now();
         let ended = shared.flights.ended();
@@ -156,13 +165,14 @@ where
                 return self.bypass(request, Bypass::Range);
             }
         }
+        let account = Account::known(route, shown, shown_key);
         let call = Call {
             page: self.page.clone(),
             inner: self.inner.clone(),
             content: Content::Absent,
             credentials: seen.credentials && !policy.shared,
             authorization_alone: seen.authorization_alone,
-            want: Want::of(&self.page, &head, &seen),
+            want: Want::of(&self.page, &head, &seen, account),
             search: SearchKey::of(&self.page, &head, &seen, depth),
             base: key.as_bytes().into(),
             core: key.core(),
@@ -276,7 +286,8 @@ impl<S> CacheService<S> {
         let depth = traced.map_or(0, |traced| traced.depth);
         let mut key = KeyBuf::new();
         key_of(&mut key, &page.prefix, &page.policy, head, &seen, depth)?;
-        let want = Want::of(&page, head, &seen);
+        let account = Account::of(&page, head, Some(key.as_bytes()));
+        let want = Want::of(&page, head, &seen, account);
         let credentials = seen.credentials && !page.policy.shared;
         let authorization_alone = seen.authorization_alone;
         let ended = shared.flights.ended();
@@ -311,8 +322,7 @@ impl<S> CacheService<S> {
         S::Error: 'static,
         ResBody: 'static,
     {
-        let status = &self.page.cache.shared.status;
-        let shown = status.shown_to(&RequestHead::of(&request));
+        let account = Account::of(&self.page, &RequestHead::of(&request), None);
         if why != Bypass::Method {
             withhold(&self.page, &mut request);
         }
@@ -321,7 +331,7 @@ impl<S> CacheService<S> {
             self.inner.clone().oneshot(request),
             self.page.clone(),
             Reason::Bypassed(why),
-            shown,
+            account,
         )
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct StoredPage {
     completed: Completed,
     /// When the handler was asked.
     asked: Now,
+    /// How long it took, up to the head, in microseconds.
+    took: u32,
     /// Did a cache further in leave a `Cache-Status` of its own?
     inner_status: bool,
     last: Mutex<Option<Fields>>,
@@ -107,6 +109,7 @@ impl StoredPage {
             terms,
             completed,
             asked: Now::from_millis(0),
+            took: 0,
             inner_status,
             last: Mutex::default(),
         }
@@ -120,6 +123,16 @@ impl StoredPage {
 
     pub(super) fn asked(&self) -> Now {
         self.asked
+    }
+
+    /// The same head of a response that its handler took so long for.
+    pub(super) fn made_in(mut self, micros: u64) -> Self {
+        self.took = u32::try_from(micros).unwrap_or(u32::MAX);
+        self
+    }
+
+    pub(super) fn took_micros(&self) -> u64 {
+        self.took.into()
     }
 
     /// The same head with what only the end of the body tells.
@@ -147,6 +160,7 @@ impl StoredPage {
             terms: self.terms,
             completed: self.completed.clone(),
             asked: self.asked,
+            took: self.took,
             inner_status: self.inner_status,
             last: Mutex::default(),
         }
