@@ -1,7 +1,8 @@
 //! What the cache did and why: one closed set of reasons that feeds header fields, counters and events alike.
 //!
 //! [`Cache::stats`](crate::Cache::stats) reads the counters of a cache and of each of its routes, in code or as JSON; with the feature
-//! `metrics`, an exporter publishes them. [`Cache::analyse`](crate::Cache::analyse) looks at what is stored.
+//! `metrics`, an exporter publishes them; with `tracing`, each request is an event at level `debug` with `route`, `result` and `detail`, and each
+//! that is forwarded a span `larder.fill` with the same. [`Cache::analyse`](crate::Cache::analyse) looks at what is stored.
 //!
 //! ```
 //! use axum::{Router, body::Body, http::Request, routing::get};
@@ -31,6 +32,8 @@
 mod analysis;
 mod counts;
 mod histogram;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod reason;
 mod routes;
 mod stats;
