@@ -31,9 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
 
     // The recorder first: what is counted before goes nowhere.
-    let bounds: Vec<f64> = Latency::bounds()
-        .map(|bound| bound.as_secs_f64())
-        .collect();
+    let bounds: Vec<f64> = Latency::bounds().map(|bound| bound.as_secs_f64()).collect();
     let prometheus = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("larder_store_seconds".to_owned()), &bounds)?
         .install_recorder()?;
@@ -52,7 +50,10 @@ fn app(cache: &Cache, prometheus: PrometheusHandle) -> Router {
     Router::new()
         .route("/menu", get(menu).layer(cache.page(minutes(30))))
         .route("/menu/{dish}", get(dish).layer(cache.page(seconds(10))))
-        .route("/metrics", get(async move || scrape(&exporter, &prometheus)))
+        .route(
+            "/metrics",
+            get(async move || scrape(&exporter, &prometheus)),
+        )
         .route("/stats", get(async move || (json, stats.stats().to_json())))
 }
 

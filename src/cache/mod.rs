@@ -301,7 +301,9 @@ impl Shared {
             match self.store.get_now(*key, now) {
                 Poll::Ready(answer) => found.push(self.noted(answer)?),
                 Poll::Pending => {
-                    return self.within(Operation::Read, self.store.get(keys, now)).await;
+                    return self
+                        .within(Operation::Read, self.store.get(keys, now))
+                        .await;
                 }
             }
         }
@@ -318,7 +320,9 @@ impl Shared {
             Poll::Ready(answer) => self.noted(answer),
             Poll::Pending => {
                 let ops = [(key, op)];
-                let done = self.within(Operation::Write, self.store.apply(&ops, now)).await?;
+                let done = self
+                    .within(Operation::Write, self.store.apply(&ops, now))
+                    .await?;
                 done.first()
                     .copied()
                     .ok_or_else(|| StoreError::new("write", "no answer for the change"))
@@ -329,7 +333,10 @@ impl Shared {
     pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
         match self.store.admits_now(stamp, marks) {
             Poll::Ready(answer) => self.noted(answer),
-            Poll::Pending => self.within(Operation::Check, self.store.admits(stamp, marks)).await,
+            Poll::Pending => {
+                self.within(Operation::Check, self.store.admits(stamp, marks))
+                    .await
+            }
         }
     }
 

@@ -387,12 +387,13 @@ mod tests {
             .iter()
             .map(|large| (large.bytes, &*large.key))
             .collect();
-        assert_eq!(
-            largest,
-            [(20_000, "shop/3"), (9, "shop/4"), (9, "shop/1")]
-        );
+        assert_eq!(largest, [(20_000, "shop/3"), (9, "shop/4"), (9, "shop/1")]);
         assert_eq!(report.large, 1);
-        assert!(tallied(Analysis::of(10).largest(0), &all).largest.is_empty());
+        assert!(
+            tallied(Analysis::of(10).largest(0), &all)
+                .largest
+                .is_empty()
+        );
     }
 
     #[test]
@@ -429,7 +430,10 @@ mod tests {
             ],
         );
         let lifetimes = report.lifetimes;
-        assert_eq!((lifetimes.over, lifetimes.stale, lifetimes.fresh), (1, 1, 4));
+        assert_eq!(
+            (lifetimes.over, lifetimes.stale, lifetimes.fresh),
+            (1, 1, 4)
+        );
         assert_eq!(
             lifetimes.fresh_for,
             [

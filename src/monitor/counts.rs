@@ -261,7 +261,11 @@ mod tests {
         assert_eq!(counts(&[]).hit_rate(), None);
         let bypassed = (Reason::Bypassed(Bypass::Method), 7);
         assert_eq!(counts(&[bypassed]).hit_rate(), None);
-        let hits = [(Reason::Hit, 3), (Reason::Stored(Absence::Uri), 1), bypassed];
+        let hits = [
+            (Reason::Hit, 3),
+            (Reason::Stored(Absence::Uri), 1),
+            bypassed,
+        ];
         assert_eq!(counts(&hits).hit_rate(), Some(0.75));
     }
 

@@ -150,9 +150,7 @@ mod tests {
         counters.route(Some("/news")).count(Reason::Hit);
         let refused = Reason::Refused(Absence::Uri, NotStored::Private);
         counters.route(None).count(refused);
-        counters
-            .route(None)
-            .count(Reason::Bypassed(Bypass::Method));
+        counters.route(None).count(Reason::Bypassed(Bypass::Method));
         counters.store_error();
         let stats = counters.read();
         assert_eq!((stats.requests(), stats.hits(), stats.misses()), (4, 2, 1));

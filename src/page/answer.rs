@@ -221,11 +221,7 @@ pub(super) fn from_flight<B>(
 }
 
 /// An error of the cache's own. It is about no stored response, so it says nothing of one (RFC 9211 §2).
-pub(super) fn unanswered<B>(
-    page: &Page,
-    why: Unanswered,
-    told: Told<'_>,
-) -> Response<PageBody<B>> {
+pub(super) fn unanswered<B>(page: &Page, why: Unanswered, told: Told<'_>) -> Response<PageBody<B>> {
     let (status, text) = match why {
         Unanswered::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, "not stored here\n"),
         Unanswered::MustRevalidate => (

@@ -279,11 +279,19 @@ impl<S, ReqBody> Call<S, ReqBody> {
                 return Ok(stale);
             }
             if how == Failure::Unreachable && missed.must_be_validated() {
-                return Ok(answer::unanswered(&page, Unanswered::MustRevalidate, want.account.told()));
+                return Ok(answer::unanswered(
+                    &page,
+                    Unanswered::MustRevalidate,
+                    want.account.told(),
+                ));
             }
         }
         if parts.status == StatusCode::NOT_MODIFIED && !want.conditional {
-            return Ok(answer::unanswered(&page, Unanswered::NotModified, want.account.told()));
+            return Ok(answer::unanswered(
+                &page,
+                Unanswered::NotModified,
+                want.account.told(),
+            ));
         }
         if parts.status == StatusCode::OK && is_telling {
             for stored in &missed.stored {
@@ -302,7 +310,13 @@ impl<S, ReqBody> Call<S, ReqBody> {
             true => Reason::Bypassed(Bypass::Head),
             false => Reason::Refused(missed.absence, NotStored::Head),
         };
-        respond::forwarded(&page, &mut response, reason, want.account.told(), &page.policy.tags);
+        respond::forwarded(
+            &page,
+            &mut response,
+            reason,
+            want.account.told(),
+            &page.policy.tags,
+        );
         Ok(response.map(PageBody::passed))
     }
 }

@@ -99,7 +99,11 @@ where
         if wants_part && let Some(response) = call.stored_range().await {
             return Ok(response);
         }
-        return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached, call.want.account.told()));
+        return Ok(answer::unanswered(
+            &call.page,
+            Unanswered::OnlyIfCached,
+            call.want.account.told(),
+        ));
     }
     let race = Race::of(&call, &missed, course.clone());
     if call.want.head_only {
@@ -229,7 +233,8 @@ impl Race {
             Ok(answer) => answer,
             Err(_) if self.course.is_detached() => work.await,
             Err(_) => {
-                let response = answer::unanswered(&self.page, Unanswered::TimedOut, self.want.account.told());
+                let response =
+                    answer::unanswered(&self.page, Unanswered::TimedOut, self.want.account.told());
                 self.finish(work);
                 Ok(response)
             }

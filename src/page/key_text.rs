@@ -202,7 +202,11 @@ mod tests {
         assert_eq!((address, digest.len()), ("shop.example/menu", 8));
         let deeper = text(&key(&page(), &asked("/menu"), 1));
         assert!(deeper.starts_with("shop.example/menu ~"), "{deeper}");
-        let variant = variant_key(&plain, &["accept".parse().unwrap()], &http::HeaderMap::new());
+        let variant = variant_key(
+            &plain,
+            &["accept".parse().unwrap()],
+            &http::HeaderMap::new(),
+        );
         let variant = text(&variant.unwrap());
         assert!(variant.starts_with("shop.example/menu?page=2&a=1 ~"));
     }

@@ -317,7 +317,11 @@ impl Settling<'_> {
         }
         lead.fail(how);
         if how == Failure::Unreachable && status.is_some() && self.missed.must_be_validated() {
-            return Ok(answer::unanswered(page, Unanswered::MustRevalidate, self.told()));
+            return Ok(answer::unanswered(
+                page,
+                Unanswered::MustRevalidate,
+                self.told(),
+            ));
         }
         Err(None)
     }

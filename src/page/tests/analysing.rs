@@ -54,7 +54,10 @@ async fn what_is_stored_is_told_by_prefix_kind_size_and_lifetime(world: World) {
     assert!(largest.key.starts_with("shop.example/menu/large ~"));
     assert_eq!(report.largest.len(), 6);
     let lifetimes = &report.lifetimes;
-    assert_eq!((lifetimes.fresh, lifetimes.stale, lifetimes.over), (6, 0, 0));
+    assert_eq!(
+        (lifetimes.fresh, lifetimes.stale, lifetimes.over),
+        (6, 0, 0)
+    );
     assert_eq!(lifetimes.fresh_for[0], ("1m", 1));
     assert_eq!(lifetimes.fresh_for[2].0, "1h");
     assert!(!serde_json::to_string(&report).unwrap().contains("hush"));

@@ -2,11 +2,11 @@
 //!
 //! The cache's time stands still until it is moved, tokio's is paused, and gates decide which of several requests is first.
 
+mod analysing;
 mod attack_one;
 mod attack_two;
 mod basics;
 mod bounds;
-mod analysing;
 mod completing;
 mod conditions;
 mod counting;

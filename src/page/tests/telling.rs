@@ -9,8 +9,7 @@ const DEBUG: (&str, &str) = ("x-debug", "1");
 
 fn telling(store: impl Store) -> World {
     World::built(
-        Cache::builder(store)
-            .cache_status_if(|request| request.headers.contains_key("x-debug")),
+        Cache::builder(store).cache_status_if(|request| request.headers.contains_key("x-debug")),
     )
 }
 
@@ -84,7 +83,9 @@ async fn what_else_is_keyed_is_told_apart_without_being_told() {
 /// The value of `key` in a field value that parses.
 fn key_of(value: &str) -> String {
     assert!(
-        sfv::Parser::new(value).parse_list_with_visitor(Ignored).is_ok(),
+        sfv::Parser::new(value)
+            .parse_list_with_visitor(&mut Ignored)
+            .is_ok(),
         "{value}"
     );
     let (_, quoted) = value.split_once("; key=\"").expect("a key");
@@ -102,7 +103,7 @@ async fn no_target_breaks_out_of_its_string() {
     let site = world.site(world.page(), async |_| page(&[], "soup"));
     let long = format!("/{}", "a".repeat(4_000));
     let targets = [
-        "/a\"; hit; ttl=99999; x=\"",
+        "/a\";hit;ttl=99999;x=\"",
         "/a\\",
         "/a\\\",evil;hit",
         "/a%0d%0aset-cookie:%20x=1",
