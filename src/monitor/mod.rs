@@ -36,6 +36,7 @@ mod histogram;
 pub mod metrics;
 mod reason;
 mod routes;
+mod shard;
 mod stats;
 
 pub use self::analysis::{Analysis, KeyReport, LargeEntry, Lifetimes, PrefixTotal, Total};

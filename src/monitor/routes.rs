@@ -1,6 +1,5 @@
 //! Counters of each route: raised without a lock, and bounded in number and in memory.
 
-use std::cell::Cell;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use super::counts::Counts;
 use super::reason::Reason;
+use super::shard::{PLACES as SHARDS, Place};
 
 /// How many routes have counters of their own.
 pub(crate) const MOST_ROUTES: usize = 1_000;
@@ -27,8 +27,6 @@ pub(crate) const UNMATCHED: &str = "(unmatched)";
 /// Where the bound is passed.
 pub(crate) const OTHER: &str = "(other)";
 
-const SHARDS: usize = 8;
-
 /// Reasons that come in rows are counted in rows, which are made when the first of theirs comes.
 const ROW: usize = 16;
 
@@ -36,7 +34,7 @@ type Row = [AtomicU64; ROW];
 
 /// The counters of one route.
 ///
-/// They take 1.4 KiB, and 128 bytes for each sixteen neighbouring reasons that have occurred: about 2 KiB as routes are, and never more than
+/// They take 1.5 KiB, and 128 bytes for each sixteen neighbouring reasons that have occurred: about 2 KiB as routes are, and never more than
 /// 5 KiB. So a thousand of them stay below 5 MiB whatever is asked.
 pub(crate) struct Route {
     label: Box<str>,
@@ -46,7 +44,7 @@ pub(crate) struct Route {
 
 /// What every hit raises, spread so that threads do not meet.
 #[derive(Default)]
-#[repr(align(128))]
+#[repr(align(64))]
 struct Hot {
     hits: AtomicU64,
     bytes: AtomicU64,
@@ -68,7 +66,8 @@ impl Route {
 
     pub(crate) fn count(&self, reason: Reason) {
         if reason == Reason::Hit {
-            self.hot[shard()].hits.fetch_add(1, Ordering::Relaxed);
+            let place = Place::mine();
+            place.add(&self.hot[place.index()].hits, 1);
             return;
         }
         let place = reason.index();
@@ -78,14 +77,10 @@ impl Route {
 
     /// An answer from the store: what it sent, and how long the handler would have taken.
     pub(crate) fn served(&self, bytes: u64, saved_micros: u64) {
-        let hot = &self.hot[shard()];
-        // Most pages are neither empty nor free, but each step less counts on a hit.
-        if bytes > 0 {
-            hot.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
-        if saved_micros > 0 {
-            hot.saved_micros.fetch_add(saved_micros, Ordering::Relaxed);
-        }
+        let place = Place::mine();
+        let hot = &self.hot[place.index()];
+        place.add(&hot.bytes, bytes);
+        place.add(&hot.saved_micros, saved_micros);
     }
 
     pub(crate) fn read(&self) -> Counts {
@@ -193,18 +188,6 @@ impl Default for Routes {
             other: Arc::new(Route::new(OTHER)),
         }
     }
-}
-
-/// This thread's shard: threads take turns.
-fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static MINE: Cell<usize> = const { Cell::new(usize::MAX) });
-    MINE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        mine.get()
-    })
 }
 
 #[cfg(test)]

@@ -84,7 +84,15 @@ impl Page {
     pub(super) fn route_of(&self, head: &RequestHead<'_>) -> &Arc<Route> {
         let label = self.policy.label.as_deref();
         let label = label.or_else(|| matched_path(head.extensions));
-        self.cache.shared.counters.route(label)
+        // Most layers stand on one route.
+        if let Some(route) = self.first_route.get()
+            && Some(route.label()) == label
+        {
+            return route;
+        }
+        let route = self.cache.shared.counters.route(label);
+        self.first_route.get_or_init(|| route.clone());
+        route
     }
 
     /// A key as the one who may see it reads it.
