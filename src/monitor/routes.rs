@@ -64,18 +64,27 @@ impl Route {
         &self.label
     }
 
+    /// A plain hit, and what it spared: the bytes that it sent, and how long the handler would have taken.
+    #[inline]
+    pub(crate) fn hit(&self, bytes: u64, saved_micros: u64) {
+        let place = Place::mine();
+        let hot = &self.hot[place.index()];
+        place.add(&hot.hits, 1);
+        place.add(&hot.bytes, bytes);
+        place.add(&hot.saved_micros, saved_micros);
+    }
+
+    /// What is not a plain hit.
     pub(crate) fn count(&self, reason: Reason) {
         if reason == Reason::Hit {
-            let place = Place::mine();
-            place.add(&self.hot[place.index()].hits, 1);
-            return;
+            return self.hit(0, 0);
         }
         let place = reason.index();
         let row = self.rows[place / ROW].get_or_init(Box::default);
         row[place % ROW].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An answer from the store: what it sent, and how long the handler would have taken.
+    /// The same of any other answer from the store.
     pub(crate) fn served(&self, bytes: u64, saved_micros: u64) {
         let place = Place::mine();
         let hot = &self.hot[place.index()];
@@ -126,10 +135,15 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// The counters of a label, which are made if they are new and there is room.
+    #[inline]
     pub(crate) fn find(&self, label: Option<&str>) -> &Arc<Route> {
-        let Some(label) = label else {
-            return &self.unmatched;
-        };
+        match label {
+            None => &self.unmatched,
+            Some(label) => self.find_label(label),
+        }
+    }
+
+    fn find_label(&self, label: &str) -> &Arc<Route> {
         let first = self.hasher.hash_one(label) as usize;
         for step in 0..PLACES {
             let place = &self.places[first.wrapping_add(step) % PLACES];

@@ -14,6 +14,25 @@ pub(super) const PLACES: usize = OWNED + SHARED;
 /// Which places are owned, by bits.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
+const UNKNOWN: usize = usize::MAX;
+
+thread_local! {
+    static MINE: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static OWNER: Cell<Option<Owner>> = const { Cell::new(None) };
+}
+
+/// Gives a thread's place to others when it ends.
+struct Owner(usize);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // What this thread still counts, it counts as those do that own none.
+        MINE.set(OWNED);
+        // Whoever takes the place next sees all that was counted in it.
+        TAKEN.fetch_and(!(1 << self.0), Ordering::Release);
+    }
+}
+
 /// A thread's place among those of a counter.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -22,38 +41,23 @@ pub(super) struct Place {
 
 impl Place {
     /// This thread's.
+    #[inline]
     pub(super) fn mine() -> Self {
-        const UNKNOWN: usize = usize::MAX;
-        thread_local!(static MINE: Cell<usize> = const { Cell::new(UNKNOWN) });
-        thread_local!(static OWNER: Cell<Option<Owner>> = const { Cell::new(None) });
-
-        /// Gives the place to others when its thread ends.
-        struct Owner(usize);
-
-        impl Drop for Owner {
-            fn drop(&mut self) {
-                // What this thread still counts, it counts as others do.
-                MINE.set(OWNED);
-                // Whoever takes it next sees all that was counted in it.
-                TAKEN.fetch_and(!(1 << self.0), Ordering::Release);
-            }
+        match MINE.get() {
+            UNKNOWN => Self::settle(),
+            index => Self { index },
         }
+    }
 
-        let mut index = MINE.get();
-        if index == UNKNOWN {
-            index = match take() {
-                // A thread that ends already has nobody left to give it back.
-                Some(owned)
-                    if OWNER
-                        .try_with(|owner| owner.set(Some(Owner(owned))))
-                        .is_ok() =>
-                {
-                    owned
-                }
-                _ => shared(),
-            };
-            MINE.set(index);
-        }
+    #[cold]
+    fn settle() -> Self {
+        // A thread that ends already has nobody left to give a place back.
+        let is_owner = |owned| OWNER.try_with(|owner| owner.set(Some(Owner(owned))));
+        let index = match take() {
+            Some(owned) if is_owner(owned).is_ok() => owned,
+            _ => shared(),
+        };
+        MINE.set(index);
         Self { index }
     }
 
@@ -62,6 +66,7 @@ impl Place {
     }
 
     /// Raises what stands in this place of a counter.
+    #[inline]
     pub(super) fn add(self, counter: &AtomicU64, by: u64) {
         if self.index < OWNED {
             // Nobody else writes here.

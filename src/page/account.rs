@@ -69,6 +69,13 @@ pub(super) struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// Counts a plain hit, and tells it to those who listen.
+    #[inline]
+    pub(super) fn hit(self, bytes: u64, saved_micros: u64) {
+        self.route.hit(bytes, saved_micros);
+        crate::log::answered(self.route.label(), Reason::Hit);
+    }
+
     /// Counts what became of the request, and tells it to those who listen.
     pub(super) fn count(self, reason: Reason) {
         self.route.count(reason);
@@ -81,6 +88,7 @@ impl Told<'_> {
 
 impl Page {
     /// The route of a request: the layer's own name for it, else the path that axum matched.
+    #[inline]
     pub(super) fn route_of(&self, head: &RequestHead<'_>) -> &Arc<Route> {
         let label = self.policy.label.as_deref();
         let label = label.or_else(|| matched_path(head.extensions));
@@ -96,8 +104,15 @@ impl Page {
     }
 
     /// A key as the one who may see it reads it.
+    #[inline]
     pub(super) fn key_shown(&self, shown: Shown, key: Option<&[u8]>) -> Option<Arc<str>> {
-        let key = key.filter(|_| shown == Shown::Detail)?;
+        match shown {
+            Shown::Nothing | Shown::Status => None,
+            Shown::Detail => self.key_text(key?),
+        }
+    }
+
+    fn key_text(&self, key: &[u8]) -> Option<Arc<str>> {
         let text = KeyText::of(key, self.cache.shared.space.len())?;
         Some(text.with_query().into())
     }

@@ -110,13 +110,20 @@ pub(super) fn from_record<B>(
         );
         extensions.insert(inherited);
     }
-    let saved = match outcome.reason {
-        Reason::Hit | Reason::StaleHit(_) => stored.took_micros(),
+    let bytes = response.body().held();
+    let took = stored.took_micros();
+    match outcome.reason {
+        Reason::Hit => wish.told.hit(bytes, took),
+        Reason::StaleHit(_) => {
+            wish.told.route.served(bytes, took);
+            wish.told.count(outcome.reason);
+        }
         // The handler was asked all the same.
-        _ => 0,
-    };
-    wish.told.route.served(response.body().held(), saved);
-    wish.told.count(outcome.reason);
+        _ => {
+            wish.told.route.served(bytes, 0);
+            wish.told.count(outcome.reason);
+        }
+    }
     Some(response)
 }
 
