@@ -189,7 +189,26 @@ impl CacheBuilder {
         self
     }
 
-    /// Writes `Cache-Status` for the requests that `admits` picks, with `detail` that says why nothing was stored (RFC 9211 §6).
+    /// Writes `Cache-Status` for the requests that `admits` picks, with `key` and with `detail` that says why nothing was stored
+    /// (RFC 9211 §2.8, §2.9).
+    ///
+    /// The key is `host/path?query` as it was keyed, in at most 200 bytes of printable ASCII. Its other parts stand behind it as a short digest
+    /// (` ~1f2e3d4c`), and whose page it is as the beginning of another, which only who knows the cache's secret can make (` @9a8b7c6d`).
+    /// Query strings can hold secrets, and reasons tell how the site is built: admit those who may know both (RFC 9211 §6), by something that
+    /// a stranger cannot send.
+    ///
+    /// ```
+    /// use larder::{Cache, NullStore};
+    ///
+    /// # let token = "long and random";
+    /// let cache = Cache::builder(NullStore)
+    ///     .cache_status_if(move |request| {
+    ///         // Set by the proxy in front, which takes it away from all others.
+    ///         request.headers.get("x-operator").is_some_and(|value| value == token)
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), larder::BuildError>(())
+    /// ```
     pub fn cache_status_if(
         mut self,
         admits: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,

@@ -48,6 +48,8 @@ pub(super) struct Fill {
     /// The request's fields, for those that select.
     pub(super) selecting: HeaderMap,
     pub(super) asked: Now,
+    /// The same by the finer clock.
+    pub(super) asked_micros: u64,
     pub(super) route: Option<String>,
     pub(super) plain_path: bool,
     pub(super) search: Option<SearchKey>,
@@ -201,6 +203,7 @@ impl Fill {
         let (lead, is_for_all) = self.released(lead, &plan);
 
         let completed = complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
+        let took = shared.clock.micros().saturating_sub(self.asked_micros);
         let head = || {
             StoredPage::new(
                 parts.status,
@@ -211,6 +214,7 @@ impl Fill {
             )
             .asked_at(self.asked)
             .of(self.asker.owner)
+            .made_in(took)
         };
         let bounds = Bounds {
             limit: policy.max_body,

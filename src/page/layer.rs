@@ -1,8 +1,8 @@
 //! The layer that a route gets, and its options.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderName;
@@ -17,7 +17,7 @@ use super::query::QueryRule;
 use super::screen::{Content, screen};
 use super::service::CacheService;
 use crate::cache::Cache;
-use crate::monitor::Bypass;
+use crate::monitor::{Bypass, Route};
 use crate::request::RequestHead;
 use crate::ttl::{LONGEST, MIB, Ttl, days};
 
@@ -43,6 +43,8 @@ pub(super) struct Page {
     pub(super) policy: Policy,
     /// What every key of this layer starts with.
     pub(super) prefix: Box<[u8]>,
+    /// The first route that was asked for.
+    pub(super) first_route: OnceLock<Arc<Route>>,
     pub(super) warned_credentials: AtomicBool,
     pub(super) warned_identity: AtomicBool,
 }
@@ -342,6 +344,7 @@ impl Page {
             cache,
             policy,
             prefix: prefix.into(),
+            first_route: OnceLock::new(),
             warned_credentials: AtomicBool::new(false),
             warned_identity: AtomicBool::new(false),
         }

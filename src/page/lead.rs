@@ -8,6 +8,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::account::Told;
 use super::answer::{self, spare_the_body};
 use super::beginning::Beginning;
 use super::body::{BoxError, PageBody, boxed};
@@ -55,6 +56,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             beginning.ask(self.request.headers_mut());
         }
         let fill = self.fill(lead.stamp(), marks, Looked::Missed(missed.absence));
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
         let settling = Settling {
             want: &self.want,
             missed: &missed,
@@ -62,7 +64,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             waited,
             asks,
         };
-        match self.inner.oneshot(self.request).await {
+        match asking.await {
             Ok(mut response) => {
                 tell(&mut response, told);
                 fill.handle.add_to(response.extensions_mut());
@@ -120,6 +122,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),
+            asked_micros: self.page.cache.shared.clock.micros(),
             search: self.search.clone(),
             ranged: false,
         }
@@ -199,6 +202,10 @@ impl Settling<'_> {
         }
     }
 
+    fn told(&self) -> Told<'_> {
+        self.want.account.told()
+    }
+
     /// Is there something that an error must not replace (RFC 9111 §4.3.3)?
     fn has_something_good(&self) -> bool {
         let mut pages = self.missed.stored.iter().filter_map(Stored::page);
@@ -222,7 +229,7 @@ impl Settling<'_> {
         let may_merge = fill.may_merge(&parts.headers);
         let Some((parts, body)) = beginning.complete(&fill, parts, body) else {
             drop(lead);
-            return answer::unanswered(&fill.page, Unanswered::Part);
+            return answer::unanswered(&fill.page, Unanswered::Part, self.told());
         };
         match beginning.judge(&mut fill, &parts, may_merge) {
             Ok(judged) => self.store(fill, lead, parts, body, judged),
@@ -268,7 +275,7 @@ impl Settling<'_> {
                         }
                         answer
                     }
-                    None => answer::unanswered(&fill.page, Unanswered::NotModified),
+                    None => answer::unanswered(&fill.page, Unanswered::NotModified, self.told()),
                 }
             }
             // It answers this client's condition, and says nothing of the page: who waited begins anew.
@@ -280,7 +287,7 @@ impl Settling<'_> {
             }
             Confirming::TheClients | Confirming::Contradicted => {
                 drop(lead);
-                answer::unanswered(&fill.page, Unanswered::NotModified)
+                answer::unanswered(&fill.page, Unanswered::NotModified, self.told())
             }
         }
     }
@@ -314,7 +321,11 @@ impl Settling<'_> {
         }
         lead.fail(how);
         if how == Failure::Unreachable && status.is_some() && self.missed.must_be_validated() {
-            return Ok(answer::unanswered(page, Unanswered::MustRevalidate));
+            return Ok(answer::unanswered(
+                page,
+                Unanswered::MustRevalidate,
+                self.told(),
+            ));
         }
         Err(None)
     }
@@ -339,7 +350,7 @@ impl Settling<'_> {
             false => Reason::Refused(absence, why),
             true => Reason::RefusedAlone(absence, why),
         };
-        respond::forwarded(&fill.page, response, reason, self.want.shown, &fill.marks);
+        respond::forwarded(&fill.page, response, reason, self.told(), &fill.marks);
     }
 
     /// Stores the answer while it streams.
@@ -359,7 +370,7 @@ impl Settling<'_> {
             true => Reason::StoredAlone(absence),
         };
         // Its marks are in its extensions already.
-        respond::forwarded(&page, &mut response, reason, self.want.shown, &[]);
+        respond::forwarded(&page, &mut response, reason, self.told(), &[]);
         match self.want.conditional {
             true => spare_the_body(&page, response, &self.want.headers),
             false => response,

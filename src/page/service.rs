@@ -11,6 +11,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::account::{Account, Told};
 use super::answer::{self, Wish};
 use super::asker::{Asker, Owner};
 use super::body::{BoxError, PageBody};
@@ -131,12 +132,20 @@ where
             advice: &advice,
             owner,
         };
+        let route = self.page.route_of(&head);
+        let shown = shared.status.shown_to(&head);
+        let shown_key = self.page.key_shown(shown, Some(key.as_bytes()));
         let wish = Wish {
             headers: head.headers,
             conditional: seen.conditional,
             ranged: seen.ranged,
             head_only: seen.head_only,
-            shown: shared.status.shown_to(&head),
+            told: Told {
+                route,
+                shown,
+                key: shown_key.as_deref(),
+                span: None,
+            },
         };
         let now = shared.clock.now();
         let ended = shared.flights.ended();
@@ -182,13 +191,14 @@ where
                 return self.bypass(request, Bypass::Range);
             }
         }
+        let account = Account::known(route, shown, shown_key);
         let call = Call {
             page: self.page.clone(),
             inner: self.inner.clone(),
             content: Content::Absent,
             credentials: keeps_credentials(policy, &seen, owner),
             authorization_alone: seen.authorization_alone,
-            want: Want::of(&self.page, &head, &seen),
+            want: Want::of(&self.page, &head, &seen, account),
             search: SearchKey::of(&self.page, &head, &seen, owner, depth),
             asker,
             base: key.as_bytes().into(),
@@ -319,7 +329,8 @@ impl<S> CacheService<S> {
             owner,
             depth,
         )?;
-        let want = Want::of(&page, head, &seen);
+        let account = Account::of(&page, head, Some(key.as_bytes()));
+        let want = Want::of(&page, head, &seen, account);
         let credentials = keeps_credentials(&page.policy, &seen, owner);
         let authorization_alone = seen.authorization_alone;
         let ended = shared.flights.ended();
@@ -355,8 +366,7 @@ impl<S> CacheService<S> {
         S::Error: 'static,
         ResBody: 'static,
     {
-        let status = &self.page.cache.shared.status;
-        let shown = status.shown_to(&RequestHead::of(&request));
+        let account = Account::of(&self.page, &RequestHead::of(&request), None);
         if why != Bypass::Method {
             withhold(&self.page, &mut request);
         }
@@ -365,7 +375,7 @@ impl<S> CacheService<S> {
             self.inner.clone().oneshot(request),
             self.page.clone(),
             Reason::Bypassed(why),
-            shown,
+            account,
         )
     }
 }
