@@ -108,9 +108,10 @@ pub(super) fn forwarded<B>(
     if reason != Reason::Bypassed(Bypass::Method) {
         // Also what is not stored here may be, by a cache outside.
         name_in_vary(response.headers_mut(), page.policy.key_fields());
-        if page.policy.identity.is_some() {
-            keep_private(response.headers_mut());
-        }
+    }
+    // The answer to a POST may serve GETs elsewhere, too.
+    if page.policy.identity.is_some() {
+        keep_private(response.headers_mut());
     }
     Inherited::add(page, response.extensions_mut(), marks);
     response.extensions_mut().insert(reason);
