@@ -56,9 +56,9 @@ impl Asker {
         let trace = Trace::of(head.extensions);
         let told = catch_unwind(AssertUnwindSafe(|| by.identify(head)));
         let Some(identity) = told.ok().filter(|identity| !identity.is_unclear()) else {
-            // A page layer outside must know that it was asked.
+            // A page layer outside must know that it was asked, and no key holds what cannot be told.
             if let Some(trace) = trace {
-                trace.read_identity();
+                trace.read(Identity::unclear(by.name()));
             }
             return Err(Bypass::Identity);
         };

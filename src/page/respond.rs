@@ -102,6 +102,7 @@ pub(super) fn forwarded<B>(
         // Also what is not stored here may be, by a cache outside.
         name_in_vary(response.headers_mut(), page.policy.key_fields());
     }
+    // The answer to a POST may serve GETs elsewhere, too.
     if page.policy.identity.is_some() {
         keep_private(response.headers_mut());
     }

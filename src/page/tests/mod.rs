@@ -4,6 +4,7 @@
 
 mod analysing;
 mod attack_one;
+mod attack_people;
 mod attack_two;
 mod basics;
 mod bounds;
