@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::{Cache, Shared};
 use crate::background::Background;
 use crate::clock::{Clock, SystemClock};
@@ -30,6 +32,7 @@ pub struct CacheBuilder {
     remember_refusals: Duration,
     refresh_backoff: Duration,
     identities: Vec<IdentityType>,
+    identity_fields: Vec<HeaderName>,
     user: Option<Arc<dyn Identify>>,
     secret: Option<Vec<u8>>,
     clock: Arc<dyn Clock>,
@@ -79,6 +82,7 @@ impl CacheBuilder {
             remember_refusals: Duration::from_secs(10),
             refresh_backoff: Duration::from_secs(5),
             identities: Vec::new(),
+            identity_fields: Vec::new(),
             user: None,
             secret: None,
             clock: Arc::new(SystemClock::new()),
@@ -142,7 +146,11 @@ impl CacheBuilder {
         self
     }
 
-    /// Who is asking, for pages that [vary on the user](crate::CacheLayer::vary_on_user) and for the extractor of an
+    /// Who is asking: whoever is told so is known to every page layer of this cache. A page for everyone that was asked for by somebody is stored
+    /// only if the response says that it is for all, and one that [varies](crate::CacheLayer::vary_on_identity) on something else is not
+    /// stored for it.
+    ///
+    /// It is also for pages that [vary on the user](crate::CacheLayer::vary_on_user) and for the extractor of an
     /// [`Identity`](crate::Identity). Default: nobody can tell.
     ///
     /// ```
@@ -154,6 +162,7 @@ impl CacheBuilder {
     /// ```
     pub fn user(mut self, by: impl Identify) -> Self {
         self.identities.extend(by.types());
+        self.identity_fields.extend(by.fields());
         self.user = Some(Arc::new(by));
         self
     }
@@ -254,6 +263,7 @@ impl CacheBuilder {
                 default_ttl: self.default_ttl,
                 store_timeout: self.store_timeout,
                 identities: self.identities,
+                identity_fields: self.identity_fields,
                 user: self.user,
                 secret,
                 flights: Flights::default(),

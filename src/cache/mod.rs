@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::HeaderName;
 use tokio::runtime::Handle;
 
 use crate::background::Background;
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) default_ttl: Duration,
     pub(crate) store_timeout: Duration,
     pub(crate) identities: Vec<IdentityType>,
+    /// The request fields that name the user, where fields do.
+    pub(crate) identity_fields: Vec<HeaderName>,
     /// Who is asking.
     pub(crate) user: Option<Arc<dyn Identify>>,
     pub(crate) secret: Secret,

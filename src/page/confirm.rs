@@ -263,8 +263,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
         normalise(self.request.headers_mut());
         let marks = self.marks();
         // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
-        let is_telling = !self.credentials && !self.want.no_store;
+        let no_store = self.want.no_store;
         let fill = self.fill(missed.stamp, marks, Looked::Missed(missed.absence));
+        let is_telling = !fill.credentials && !no_store;
         let asking = self.want.account.around(self.inner.oneshot(self.request));
         let page = self.page;
         let want = self.want;

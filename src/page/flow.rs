@@ -341,9 +341,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Reason::Bypassed(why) => Asked::Bypassed(why),
             _ => Asked::Missed(Absence::Uri),
         };
-        trace(&mut self.request, &self.page.cache, looked);
+        let (_, handle) = trace(&mut self.request, &self.page.cache, looked);
         let asking = self.want.account.around(self.inner.oneshot(self.request));
         let mut response = asking.await?;
+        handle.add_to(response.extensions_mut());
         let page = &self.page;
         let told = self.want.account.told();
         if response.status() == StatusCode::NOT_MODIFIED && !self.want.conditional {

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::account::Account;
 use super::body::PageBody;
+use super::handle::Handle;
 use super::layer::Page;
 use super::respond;
 use crate::background::{Background, LONGEST_ALONE};
@@ -52,6 +53,7 @@ struct Then {
     page: Arc<Page>,
     reason: Reason,
     account: Account,
+    handle: Handle,
 }
 
 /// How far a fill has come, as far as its future must know.
@@ -117,6 +119,7 @@ where
         page: Arc<Page>,
         reason: Reason,
         mut account: Account,
+        handle: Handle,
     ) -> Self {
         Self {
             kind: Kind::Forwarding {
@@ -125,6 +128,7 @@ where
                     page,
                     reason,
                     account,
+                    handle,
                 },
             },
         }
@@ -167,7 +171,9 @@ where
                     page,
                     reason,
                     account,
+                    handle,
                 } = then;
+                handle.add_to(response.extensions_mut());
                 let told = account.told();
                 respond::forwarded(page, &mut response, *reason, told, &page.policy.tags);
                 Poll::Ready(Ok(response.map(PageBody::passed)))

@@ -157,9 +157,16 @@ impl CacheLayer {
     /// registered identity types, so that a page that would depend on them fails loudly instead of leaking. It does see the cookies that are
     /// [declared](KeyPart::cookie) to be in the key.
     ///
+    /// It takes back [`vary_on_user`](Self::vary_on_user). Fields that name the user are withheld too, where the cache was told of them; what a
+    /// closure finds elsewhere keeps the answer from being stored. What layers outside put into the request of who is asking, such as a session,
+    /// must be [registered](crate::cache::CacheBuilder::identity).
+    ///
     /// Without this, what answers a request with credentials is stored only if the response says `public` or `s-maxage`.
     pub fn shared(self) -> Self {
-        self.set(|policy| policy.shared = true)
+        self.set(|policy| {
+            policy.shared = true;
+            policy.identity = None;
+        })
     }
 
     /// Makes the value of this request field a part of the key, and adds the field to the `Vary` of the answers. Short for

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::account::Told;
 use super::answer::{self, spare_the_body};
+use super::asker::Read;
 use super::beginning::Beginning;
 use super::body::{BoxError, PageBody, boxed};
 use super::confirm::{Confirming, ForOthers};
@@ -103,6 +104,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
     /// What is known when the handler is asked.
     pub(super) fn fill(&mut self, stamp: Stamp, marks: Vec<Mark>, looked: Looked) -> Fill {
         let (traced, handle) = trace(&mut self.request, &self.page.cache, looked);
+        // Of the request as the handler gets it: what was withheld tells nobody.
+        let head = RequestHead::of(&self.request);
+        let holds_the_user = self.asker.holds_the_user(&self.page, &head);
         Fill {
             route: self
                 .page
@@ -115,9 +119,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
             page: self.page.clone(),
             base: self.base.clone(),
             asker: self.asker.clone(),
-            credentials: self.credentials,
-            authorization_alone: self.authorization_alone,
-            traced,
+            read: Read::of(&traced.trace, holds_the_user),
+            credentials: self.credentials || !holds_the_user,
+            authorization_alone: self.authorization_alone && holds_the_user,
             handle,
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::connect_info::MockConnectInfo;
+use axum::middleware::{Next, from_fn};
 use axum::routing::{get as on_get, post as on_post};
 use axum::{Extension, Router};
 
@@ -11,7 +12,8 @@ use crate::control::ConditionalLayer;
 use crate::extract::{Page, Personal};
 use crate::identity::{self, Identity};
 use crate::{
-    CacheControl, CacheControlLayer, ClientIp, ClientIpLayer, Trace, TrustedProxies, hours,
+    CacheControl, CacheControlLayer, CachesLayer, ClientIp, ClientIpLayer, Trace, TrustedProxies,
+    hours,
 };
 use crate::{Identify, seconds};
 
@@ -29,7 +31,7 @@ fn by_field() -> impl Identify + Clone {
 }
 
 fn by_tenant() -> impl Identify {
-    identity::extension(|user: &User| user.tenant.to_be_bytes())
+    identity::extension("tenant", |user: &User| user.tenant.to_be_bytes())
 }
 
 /// A cache that was told that `x-user` says who is asking.
@@ -39,7 +41,7 @@ fn world_by_field() -> World {
 
 /// A cache that was told that the number of a [`User`] says who is asking.
 fn world_by_id() -> World {
-    let by_id = identity::extension(|user: &User| user.id.to_be_bytes());
+    let by_id = identity::extension("user", |user: &User| user.id.to_be_bytes());
     World::built(Cache::builder(MemoryStore::new(MIB)).user(by_id))
 }
 
@@ -162,7 +164,7 @@ async fn two_things_that_one_extension_tells_are_two_identities() {
 async fn visitors_of_one_tenant_are_not_one_person() {
     let world = world_by_id();
     let tenant = identity::header(HeaderName::from_static("x-tenant"));
-    let by = identity::extension(|user: &User| user.id.to_be_bytes()).and(tenant);
+    let by = identity::extension("user", |user: &User| user.id.to_be_bytes()).and(tenant);
     let layer = world.page().vary_on_identity(by).unwrap();
     let site = world.site(layer, async |request| {
         let cookie = request.headers()["cookie"].to_str().unwrap().to_owned();
@@ -347,15 +349,14 @@ async fn what_a_body_reads_of_who_is_asking_is_not_stored() {
     }
 }
 
-/// What a layer outside makes of the address is as good as the address.
+/// What a layer outside makes of who is asking, and passes on, is as good as that: it is registered.
 #[tokio::test(start_paused = true)]
-async fn an_address_that_was_read_outside_of_the_page_layer_was_read() {
+async fn what_a_layer_outside_passes_on_of_who_is_asking_is_a_credential() {
     #[derive(Clone)]
     struct Place(String);
 
-    let world = World::new();
-    let locate = async |mut request: Request<Body>, next: axum::middleware::Next| {
-        let client = ClientIp::of(request.extensions()).unwrap();
+    let world = World::built(Cache::builder(MemoryStore::new(MIB)).identity::<Place>());
+    let locate = async |client: ClientIp, mut request: Request<Body>, next: Next| {
         let place = Place(client.addr().to_string());
         request.extensions_mut().insert(place);
         next.run(request).await
@@ -366,15 +367,37 @@ async fn an_address_that_was_read_outside_of_the_page_layer_was_read() {
             on_get(async |Extension(place): Extension<Place>| place.0),
         )
         .layer(world.page())
-        .layer(axum::middleware::from_fn(locate))
+        .layer(from_fn(locate))
         .layer(ClientIpLayer::new(TrustedProxies::none()));
     let site = Site::of(world, Runs::default(), app);
     for addr in ["192.0.2.1", "192.0.2.2"] {
-        let mut asked = get("/");
-        let peer = SocketAddr::new(addr.parse().unwrap(), 1);
-        asked.extensions_mut().insert(MockConnectInfo(peer));
-        assert_eq!(site.ask(asked).await.body, addr);
+        assert_eq!(site.ask(by_peer(addr)).await.body, addr);
     }
+}
+
+/// A guard, or a line in a log, does not keep the pages within from being stored.
+#[tokio::test(start_paused = true)]
+async fn what_a_layer_outside_only_looks_at_is_no_part_of_the_page() {
+    let world = world_by_field();
+    let look = async |_: ClientIp, _: Identity, request: Request<Body>, next: Next| {
+        next.run(request).await
+    };
+    let app = Router::new()
+        .route("/", on_get(async || "for all"))
+        .layer(world.page())
+        .layer(from_fn(look))
+        .layer(CachesLayer::new(&world.cache))
+        .layer(ClientIpLayer::new(TrustedProxies::none()));
+    let site = Site::of(world, Runs::default(), app);
+    let _ = site.ask(by_peer("192.0.2.1")).await;
+    assert!(site.ask(by_peer("192.0.2.2")).await.is_hit());
+}
+
+fn by_peer(addr: &str) -> Request<Body> {
+    let mut asked = get("/");
+    let peer = SocketAddr::new(addr.parse().unwrap(), 1);
+    asked.extensions_mut().insert(MockConnectInfo(peer));
+    asked
 }
 
 #[test]
