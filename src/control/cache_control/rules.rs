@@ -71,6 +71,7 @@ impl Rules {
 
     pub(super) fn apply(&self, status: StatusCode, headers: &mut HeaderMap) {
         let chosen = self.statuses.as_ref().map(|chosen| chosen(status));
+        let was_for_few = is_for_few(headers);
 
         if chosen.unwrap_or_else(|| self.said.fits(status)) {
             self.write(headers);
@@ -78,7 +79,8 @@ impl Rules {
                 expires::keep_in_step(headers, self.clock.wall(), self.standing());
             }
         }
-        let is_for_few = self.mode != Mode::Set && is_for_few(headers);
+        // Unless the layer itself has opened it.
+        let is_for_few = was_for_few && self.mode != Mode::Set && is_for_few(headers);
         for (field, said) in &self.targeted {
             // It counts in place of `Cache-Control` (RFC 9213 §2.2), and must not share what that keeps to one person.
             if is_for_few && !said.directives.only_restrict() {
