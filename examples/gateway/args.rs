@@ -1,12 +1,14 @@
-//! The command line, read by hand.
+//! The flags of the gateway.
 
 use std::{
     fmt,
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
 use axum::http::{Uri, uri::Scheme};
+
+use crate::flags::{ArgsError, Command, Flags};
 
 pub(crate) const USAGE: &str = "\
 usage: gateway --origin URL [--listen ADDR] [--memory MIB] [--timeout SECONDS] [--quiet]
@@ -46,51 +48,28 @@ impl fmt::Display for Origin {
     }
 }
 
-#[derive(Debug, PartialEq)]
-pub(crate) enum Command {
-    Run(Args),
-    Help,
-}
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001);
 
-/// What is wrong with the command line, as a sentence.
-#[derive(Debug, PartialEq)]
-pub(crate) struct ArgsError(String);
-
-impl fmt::Display for ArgsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Reads `--flag value` and `--flag=value`; the last of two equal flags wins.
-pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, ArgsError> {
-    let mut origin = None;
-    let mut listen = SocketAddr::from(([127, 0, 0, 1], 3001));
+/// The last of two equal flags wins.
+pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Args>, ArgsError> {
+    let (mut origin, mut listen) = (None, LISTEN);
     let (mut memory_mib, mut timeout, mut quiet) = (64, Duration::from_secs(30), false);
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        let (flag, inline) = match arg.split_once('=') {
-            Some((flag, value)) => (flag, Some(value.to_owned())),
-            None => (arg.as_str(), None),
-        };
-        let mut value = || {
-            let next = inline.clone().or_else(|| args.next());
-            next.filter(|value| !value.is_empty())
-                .ok_or_else(|| ArgsError(format!("{flag} needs a value")))
-        };
-        match flag {
-            "--origin" => origin = Some(origin_of(&value()?)?),
-            "--listen" => listen = address_of(&value()?)?,
+    let mut flags = Flags::new(args);
+    while let Some(flag) = flags.next_flag()? {
+        match flag.as_str() {
+            "--origin" => origin = Some(origin_of(&flags.value()?)?),
+            "--listen" => listen = flags.address(LISTEN)?,
             "--memory" => {
-                let mib = number(flag, &value()?, "MiB", MAX_MEMORY_MIB as u64)?;
+                let mib = number(&flag, &flags.value()?, "MiB", MAX_MEMORY_MIB as u64)?;
                 memory_mib = usize::try_from(mib).expect("the limit is a usize");
             }
             "--timeout" => {
-                timeout = Duration::from_secs(number(flag, &value()?, "seconds", MAX_TIMEOUT)?);
+                timeout =
+                    Duration::from_secs(number(&flag, &flags.value()?, "seconds", MAX_TIMEOUT)?);
             }
-            "--quiet" if inline.is_none() => quiet = true,
+            "--quiet" => quiet = true,
             "--help" | "-h" => return Ok(Command::Help),
-            _ => return Err(ArgsError(format!("unknown argument {arg:?}"))),
+            _ => return Err(flags.unknown()),
         }
     }
     let origin = origin.ok_or_else(|| {
@@ -144,16 +123,6 @@ fn origin_of(value: &str) -> Result<Origin, ArgsError> {
     })
 }
 
-fn address_of(value: &str) -> Result<SocketAddr, ArgsError> {
-    // Through the resolver, so that `localhost:3001` works.
-    let address = value.to_socket_addrs().ok().and_then(|mut all| all.next());
-    address.ok_or_else(|| {
-        ArgsError(format!(
-            "--listen {value:?} is not an address; write it as 127.0.0.1:3001"
-        ))
-    })
-}
-
 fn number(flag: &str, value: &str, unit: &str, most: u64) -> Result<u64, ArgsError> {
     match value.parse() {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
@@ -167,7 +136,7 @@ fn number(flag: &str, value: &str, unit: &str, most: u64) -> Result<u64, ArgsErr
 mod tests {
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Command, ArgsError> {
+    fn parse_line(line: &str) -> Result<Command<Args>, ArgsError> {
         parse(line.split_whitespace().map(String::from))
     }
 

@@ -21,6 +21,11 @@
 //! * A client of HTTP/1.0 cannot be told that a body without a length broke off: its connection ends either way.
 //! * Plain HTTP/1.1 on both sides: no TLS, no HTTP/2, no upgrades (`Upgrade` is not passed on, so that websockets get an ordinary answer).
 
+#[path = "../shared/flags.rs"]
+mod flags;
+#[path = "../shared/process.rs"]
+mod process;
+
 mod args;
 mod body;
 mod failure;
@@ -32,13 +37,7 @@ mod pool;
 mod proxy;
 mod wire;
 
-use std::{
-    convert::Infallible,
-    io::{self, Write},
-    net::SocketAddr,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -58,9 +57,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, ServiceExt};
 
 use crate::{
-    args::{Args, Command, USAGE},
+    args::{Args, USAGE},
     log::{Asked, Requests},
     pool::Pool,
+    process::{AnyError, say, stop_signal},
     proxy::{Peer, Proxy, ProxyBody},
 };
 
@@ -98,35 +98,17 @@ async fn answer(
 }
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)) {
-        Ok(Command::Run(args)) => match run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                say(io::stderr(), format_args!("error: {error}"));
-                ExitCode::FAILURE
-            }
-        },
-        Ok(Command::Help) => {
-            say(io::stdout(), format_args!("{USAGE}"));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            say(io::stderr(), format_args!("error: {error}\n\n{USAGE}"));
-            ExitCode::from(2)
-        }
-    }
+    process::begin(args::parse(std::env::args().skip(1)), USAGE, run)
 }
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-fn run(args: &Args) -> Result<(), AnyError> {
+fn run(args: Args) -> Result<(), AnyError> {
     log::start(if args.quiet {
         Requests::Hidden
     } else {
         Requests::Shown
     })?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let served = runtime.block_on(serve(args));
+    let served = runtime.block_on(serve(&args));
     runtime.shutdown_timeout(Duration::from_secs(1));
     log::finish();
     served
@@ -196,33 +178,4 @@ async fn accept(listener: &TcpListener, app: &App, connections: &GracefulShutdow
 fn undelayed(stream: TcpStream) -> TcpStream {
     let _ = stream.set_nodelay(true);
     stream
-}
-
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        // Without a handler there is no clean stop; the system then ends the process as it does any other.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-}
-
-/// Prints a line and flushes it; a closed pipe is no reason to panic.
-fn say(mut to: impl Write, line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(to, "{line}").and_then(|()| to.flush());
 }

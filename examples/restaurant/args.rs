@@ -1,11 +1,12 @@
-//! The command line, read by hand: four flags do not need a parser.
+//! The flags of the restaurant.
 
 use std::{
-    fmt,
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
+
+use crate::flags::{ArgsError, Command, Flags};
 
 pub(crate) const USAGE: &str = "\
 usage: restaurant [--listen ADDR] [--db PATH] [--work MS]
@@ -25,44 +26,21 @@ pub(crate) struct Args {
     pub(crate) work: Duration,
 }
 
-#[derive(Debug, PartialEq)]
-pub(crate) enum Command {
-    Run(Args),
-    Help,
-}
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 
-/// What is wrong with the command line, as a sentence.
-#[derive(Debug, PartialEq)]
-pub(crate) struct ArgsError(String);
-
-impl fmt::Display for ArgsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Reads `--flag value` and `--flag=value`; the last of two equal flags wins.
-pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, ArgsError> {
+/// The last of two equal flags wins.
+pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Args>, ArgsError> {
     let mut run = Args {
-        listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+        listen: LISTEN,
         db: None,
         work: Duration::ZERO,
     };
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        let (flag, inline) = match arg.split_once('=') {
-            Some((flag, value)) => (flag, Some(value.to_owned())),
-            None => (arg.as_str(), None),
-        };
-        let mut value = || {
-            let next = inline.clone().or_else(|| args.next());
-            next.filter(|value| !value.is_empty())
-                .ok_or_else(|| ArgsError(format!("{flag} needs a value")))
-        };
-        match flag {
-            "--listen" => run.listen = listen(&value()?)?,
-            "--db" => run.db = Some(PathBuf::from(value()?)),
-            "--work" => run.work = work(&value()?)?,
+    let mut flags = Flags::new(args);
+    while let Some(flag) = flags.next_flag()? {
+        match flag.as_str() {
+            "--listen" => run.listen = flags.address(LISTEN)?,
+            "--db" => run.db = Some(PathBuf::from(flags.value()?)),
+            "--work" => run.work = work(&flags.value()?)?,
             "--redis" => {
                 return Err(ArgsError(
                     "--redis is not available: storing pages in Redis arrives with feature `redis` in a later release; \
@@ -71,20 +49,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, A
                 ));
             }
             "--help" | "-h" => return Ok(Command::Help),
-            _ => return Err(ArgsError(format!("unknown argument {arg:?}"))),
+            _ => return Err(flags.unknown()),
         }
     }
     Ok(Command::Run(run))
-}
-
-fn listen(value: &str) -> Result<SocketAddr, ArgsError> {
-    // Through the resolver, so that `localhost:3000` works.
-    let address = value.to_socket_addrs().ok().and_then(|mut all| all.next());
-    address.ok_or_else(|| {
-        ArgsError(format!(
-            "--listen {value:?} is not an address; write it as 127.0.0.1:3000"
-        ))
-    })
 }
 
 fn work(value: &str) -> Result<Duration, ArgsError> {
@@ -100,7 +68,7 @@ fn work(value: &str) -> Result<Duration, ArgsError> {
 mod tests {
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Command, ArgsError> {
+    fn parse_line(line: &str) -> Result<Command<Args>, ArgsError> {
         parse(line.split_whitespace().map(String::from))
     }
 

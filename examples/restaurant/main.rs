@@ -5,24 +5,30 @@
 //! ```
 //!
 //! Start here: the routes below say for each page how it is cached and why, and the two POST handlers say what a change
-//! frees. `db`, `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags.
+//! frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags; what the examples have in
+//! common stands in `examples/shared`.
+
+#[path = "../shared/db.rs"]
+mod db;
+#[path = "../shared/flags.rs"]
+mod flags;
+#[path = "../shared/log.rs"]
+mod log;
+#[path = "../shared/money.rs"]
+mod money;
+#[path = "../shared/process.rs"]
+mod process;
+#[path = "../shared/server.rs"]
+mod server;
 
 mod args;
-mod db;
 mod home;
-mod log;
-mod money;
 mod pages;
 mod queries;
 mod seed;
 mod web;
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use axum::{
     Form, Router,
@@ -34,13 +40,14 @@ use axum::{
 };
 use larder::{Cache, CacheTags, InvalidationLayer, MIB, MemoryStore, hours, minutes};
 use rusqlite::Connection;
-use tokio::net::TcpListener;
 
 use crate::{
-    args::{Args, Command, USAGE},
-    db::{Db, TempDir},
+    args::{Args, USAGE},
+    db::Db,
     home::Home,
+    process::AnyError,
     queries::{Dashboard, Menu, Order, Popular},
+    server::Server,
     web::{Failure, Fields, Format, Segment},
 };
 
@@ -261,116 +268,28 @@ fn category_tag(slug: &str) -> String {
 }
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)) {
-        Ok(Command::Run(args)) => match run(args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                say(io::stderr(), format_args!("error: {error}"));
-                ExitCode::FAILURE
-            }
-        },
-        Ok(Command::Help) => {
-            say(io::stdout(), format_args!("{USAGE}"));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            say(io::stderr(), format_args!("error: {error}\n\n{USAGE}"));
-            ExitCode::from(2)
-        }
-    }
+    process::begin(args::parse(std::env::args().skip(1)), USAGE, run)
 }
-
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 fn run(args: Args) -> Result<(), AnyError> {
-    log::start()?;
-    // Dropped last, when nothing has the file open any more, whichever way this function ends.
-    let temporary = match args.db {
-        Some(_) => None,
-        None => Some(TempDir::create()?),
+    let server = Server {
+        name: "restaurant",
+        listen: args.listen,
+        db: args.db,
+        create: seed::create_and_fill,
     };
-    let path = match (&args.db, &temporary) {
-        (Some(path), _) => path.clone(),
-        (None, Some(dir)) => dir.database(),
-        (None, None) => unreachable!("without --db there is a temporary directory"),
-    };
-    let runtime = tokio::runtime::Runtime::new()?;
-    let served = runtime.block_on(serve(&args, &path));
-    // A query that is still running is not waited for.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    log::finish();
-    drop(temporary);
-    served
-}
-
-async fn serve(args: &Args, path: &std::path::Path) -> Result<(), AnyError> {
-    // Before the first line is printed: who reads it may send a signal at once.
-    let stop = stop_signal()?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
-    let address = listener.local_addr()?;
-    let db =
-        Db::open(path).map_err(|e| format!("cannot use {} as database: {e}", path.display()))?;
-
-    // 64 MiB hold every page of this restaurant many times over. The version is part of every key: raise it when the
-    // templates change, and pages of the last deploy are not shown by the next one.
-    let cache = Cache::builder(MemoryStore::new(64 * MIB))
-        .namespace("restaurant")
-        .version(1)
-        .build()?;
-    let app = routes(App {
-        cache,
-        db,
-        address,
-        work: args.work,
-    });
-
-    say(io::stdout(), format_args!("listening on http://{address}"));
-    log::info(&format!("database: {}; stop with Ctrl-C", path.display()));
-
-    let (stopping, mut stopped) = tokio::sync::watch::channel(());
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        stop.await;
-        log::info("stopping");
-        drop(stopping);
-    });
-    tokio::select! {
-        served = server.into_future() => served?,
-        // Requests that are running may end, but not hold up the exit.
-        () = async {
-            let _ = stopped.changed().await;
-            tokio::time::sleep(Duration::from_secs(5)).await;
-        } => log::info("some requests were still running"),
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    server.run(|db, address| {
+        // 64 MiB hold every page of this restaurant many times over. The version is part of every key: raise it when the
+        // templates change, and pages of the last deploy are not shown by the next one.
+        let cache = Cache::builder(MemoryStore::new(64 * MIB))
+            .namespace("restaurant")
+            .version(1)
+            .build()?;
+        Ok(routes(App {
+            cache,
+            db,
+            address,
+            work: args.work,
+        }))
     })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        // Without a handler there is no clean stop; the system then ends the process as it does any other.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-}
-
-/// Prints a line and flushes it; a closed pipe is no reason to panic.
-fn say(mut to: impl Write, line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(to, "{line}").and_then(|()| to.flush());
 }

@@ -10,7 +10,7 @@ use crate::{
     web::Page,
 };
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("../shared/style.css");
 
 /// The frame around every page. It names no visitor and no time: it is the same for everybody.
 pub(crate) fn frame(title: &str, content: &Markup) -> Markup {

@@ -214,6 +214,8 @@ pub(crate) struct Fields(Vec<(String, String)>);
 
 const MAX_QUANTITY: i64 = 99;
 const MAX_NAME_CHARS: usize = 120;
+/// No dish costs more than 9999.99.
+const MAX_PRICE: Money = Money(999_999);
 
 impl Fields {
     pub(crate) fn read(
@@ -261,7 +263,7 @@ impl Fields {
         if name.chars().any(char::is_control) {
             return Err(invalid("the name must not contain control characters"));
         }
-        let price = Money::parse(self.one("price")?.trim()).map_err(invalid)?;
+        let price = Money::parse("price", self.one("price")?.trim(), MAX_PRICE).map_err(invalid)?;
         Ok((name.to_owned(), price))
     }
 

@@ -26,6 +26,10 @@ use crate::store::{Mark, Purge};
 /// scheme counts as plain http, unless a proxy that says it is [trusted](Self::forwarding). When the client goes away before the answer, the target is freed too, since the handler may have done
 /// its work.
 ///
+/// It frees the pages of all users at that address. Where a form answers with a redirect to a page that is kept
+/// [for each user](crate::CacheLayer::vary_on_user), leave this layer out of the form's route, and free the user's own pages by tag or
+/// [identity](crate::Cache::purge_identity).
+///
 /// ```
 /// use axum::{Router, routing::get};
 /// use larder::{Cache, InvalidationLayer, NullStore, minutes};

@@ -36,6 +36,15 @@
 //!   [registered identity](crate::cache::CacheBuilder::identity) is stored only if it says `public` or `s-maxage`, or if the layer is
 //!   [`shared`](CacheLayer::shared), which takes these away from the handler. What larder cannot see (task-locals, an address that a handler
 //!   looks up in a table) is for the application to declare, with [`vary_on`](CacheLayer::vary_on).
+//! * A page that [varies on the user](CacheLayer::vary_on_user) is one of many private ones: what says `private`, and what answers
+//!   credentials, is stored for the person whom the key holds, and for nobody else. It leaves as `private`. What a handler reads of who is asking
+//!   must be what the key holds: an [`Identity`](crate::Identity) that was read and is not keyed keeps an answer from being stored, on every
+//!   route. Larder sees what its own [extractors](crate::extract) read, and what is wrapped in
+//!   [`Personal`](crate::extract::Personal); [`testing::assert_cacheable`](crate::testing::assert_cacheable) is for the tests of an application.
+//! * A browser keeps what it has shown for "back", whatever its address answers now. Pages of one person should leave with `no-store`, set by
+//!   a layer outside of the page layer, which stores them all the same; see `examples/expenses`.
+//! * A session that has ended on the server is answered from the store while its pages are fresh, where its cookie is all that tells who is
+//!   asking: the guard outside turns it away, or [`purge_identity`](crate::Cache::purge_identity) frees its pages.
 //! * Pages of one cache are told apart by address and policy, not by the service that the layer stands round. Two applications on one cache
 //!   (a public and an internal one, two versions chosen by a field) need a namespace each, or layers that are [`named`](CacheLayer::named).
 //! * A purge outruns what is read within the page layer. What a layer outside has read, before the page layer was asked, is older than the

@@ -5,6 +5,10 @@
 mod cache_status;
 
 #[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "../client/mod.rs"]
+mod client;
+
+#[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "../raw/mod.rs"]
 mod raw;
 
@@ -13,7 +17,6 @@ mod raw;
 mod server;
 
 mod changes;
-mod client;
 mod crowd;
 mod hostile;
 mod pages;

@@ -141,13 +141,14 @@ fn executable() -> &'static Path {
             .ancestors()
             .nth(2)
             .expect("it lies in a build directory");
+        let features = features();
         let build = [
             "build",
             "--quiet",
             "--example",
             EXAMPLE,
             "--features",
-            FEATURES,
+            &features,
             "--message-format=json-render-diagnostics",
             "--profile",
             match profile.file_name().and_then(|name| name.to_str()) {
@@ -186,12 +187,19 @@ fn by_hand(build: &[&str]) -> String {
 }
 
 /// Beyond the default ones.
-const FEATURES: &str = match (cfg!(feature = "redis"), cfg!(feature = "tracing")) {
-    (false, false) => "",
-    (true, false) => "redis",
-    (false, true) => "tracing",
-    (true, true) => "redis,tracing",
-};
+fn features() -> String {
+    let on = [
+        ("metrics", cfg!(feature = "metrics")),
+        ("redis", cfg!(feature = "redis")),
+        ("tracing", cfg!(feature = "tracing")),
+    ];
+    let on: Vec<_> = on
+        .iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| *name)
+        .collect();
+    on.join(",")
+}
 
 /// A directory that is removed when dropped.
 pub(crate) struct Scratch(PathBuf);

@@ -1,20 +1,17 @@
-//! Prices: whole cents inside, decimals such as `9.99` outside.
+//! Amounts of money: whole cents inside, decimals such as `9.99` outside.
 
 use std::fmt;
 
 /// An amount in cents. There is no floating point on the way from form to database to page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Money(pub(crate) i64);
 
-/// No dish costs more than 9999.99.
-const MAX_CENTS: i64 = 999_999;
-
 impl Money {
-    /// Reads `9`, `9.9` or `9.99` exactly; the error says what is expected.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str =
-            "the price must be a decimal number with at most two places, such as 9.99";
-        const TOO_HIGH: &str = "the price must not be above 9999.99";
+    /// Reads `9`, `9.9` or `9.99` exactly; the error says what is expected of `what`.
+    pub(crate) fn parse(what: &str, text: &str, most: Self) -> Result<Self, String> {
+        let malformed =
+            || format!("the {what} must be a decimal number with at most two places, such as 9.99");
+        let too_high = || format!("the {what} must not be above {most}");
 
         let (units, cents) = match text.split_once('.') {
             Some((units, cents)) => (units, cents),
@@ -22,18 +19,18 @@ impl Money {
         };
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if !digits(units) || !digits(cents) || cents.len() > 2 {
-            return Err(EXPECTED);
+            return Err(malformed());
         }
         // Only digits are left: what does not parse is too large.
-        let units: i64 = units.parse().map_err(|_| TOO_HIGH)?;
+        let units: i64 = units.parse().map_err(|_| too_high())?;
         let tens = if cents.len() == 1 { 10 } else { 1 };
-        let cents = cents.parse::<i64>().map_err(|_| EXPECTED)? * tens;
+        let cents = cents.parse::<i64>().map_err(|_| malformed())? * tens;
         units
             .checked_mul(100)
             .and_then(|units| units.checked_add(cents))
-            .filter(|total| *total <= MAX_CENTS)
             .map(Self)
-            .ok_or(TOO_HIGH)
+            .filter(|total| *total <= most)
+            .ok_or_else(too_high)
     }
 }
 
@@ -49,6 +46,8 @@ impl fmt::Display for Money {
 mod tests {
     use super::*;
 
+    const MOST: Money = Money(999_999);
+
     #[test]
     fn a_price_is_read_exactly() {
         for (text, cents, shown) in [
@@ -60,7 +59,11 @@ mod tests {
             ("0000000000000000000000001", 100, "1.00"),
             ("9999.99", 999_999, "9999.99"),
         ] {
-            assert_eq!(Money::parse(text), Ok(Money(cents)), "{text}");
+            assert_eq!(
+                Money::parse("price", text, MOST),
+                Ok(Money(cents)),
+                "{text}"
+            );
             assert_eq!(Money(cents).to_string(), shown);
         }
     }
@@ -87,7 +90,7 @@ mod tests {
             "9223372036854775807",
             "99999999999999999999999999",
         ] {
-            assert!(Money::parse(text).is_err(), "{text:?}");
+            assert!(Money::parse("price", text, MOST).is_err(), "{text:?}");
         }
     }
 }

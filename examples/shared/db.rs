@@ -11,8 +11,6 @@ use std::{
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use crate::seed;
-
 /// Readers run side by side in WAL mode; more connections than this only wait for the disk.
 const CONNECTIONS: usize = 4;
 
@@ -31,13 +29,16 @@ struct Pool {
 }
 
 impl Db {
-    /// Opens the file, creates what is missing and seeds it if it is empty. Blocks: called before the server runs.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+    /// Opens the file and lets `create` add what is missing. Blocks: called before the server runs.
+    pub(crate) fn open(
+        path: &Path,
+        create: impl FnOnce(&Transaction<'_>, i64) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<Self> {
         let mut first = when_not_busy(|| connect(path))?;
         // One transaction, and its lock is taken before it looks: of two processes that start on one new file, the
         // second waits here and then finds the work done.
         let tx = first.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        seed::create_and_fill(&tx, now())?;
+        create(&tx, now())?;
         tx.commit()?;
 
         Ok(Self {
@@ -126,22 +127,21 @@ impl From<tokio::task::JoinError> for DbError {
 /// A directory of its own for the temporary database: SQLite puts `-wal` and `-shm` beside the file, and all go together.
 pub(crate) struct TempDir {
     path: PathBuf,
+    name: &'static str,
 }
 
 impl TempDir {
-    pub(crate) fn create() -> io::Result<Self> {
+    /// `name` is the example's.
+    pub(crate) fn create(name: &'static str) -> io::Result<Self> {
         let base = std::env::temp_dir();
         let nanos = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_nanos();
         for attempt in 0..100 {
-            let path = base.join(format!(
-                "restaurant-{}-{nanos}-{attempt}",
-                std::process::id()
-            ));
+            let path = base.join(format!("{name}-{}-{nanos}-{attempt}", std::process::id()));
             match private_dir().create(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Ok(Self { path, name }),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e),
             }
@@ -150,7 +150,7 @@ impl TempDir {
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.path.join("restaurant.db")
+        self.path.join(self.name).with_extension("db")
     }
 }
 
