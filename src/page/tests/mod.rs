@@ -22,6 +22,7 @@ mod heads;
 mod histories;
 mod identities;
 mod joins;
+mod leak_hunt;
 mod merging;
 mod negotiating;
 mod oracle;
