@@ -4,6 +4,7 @@
 
 mod attack_one;
 mod attack_two;
+mod bad_identities;
 mod basics;
 mod bounds;
 mod completing;
