@@ -24,6 +24,7 @@ mod histories;
 mod identities;
 mod joins;
 mod leak_hunt;
+mod leaks;
 mod merging;
 mod negotiating;
 mod oracle;
