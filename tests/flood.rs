@@ -1,6 +1,6 @@
 //! A million people or languages do not grow memory without bound (DESIGN P5): what the whole process holds, over the capacity of its store.
 //!
-//! Optimised, the keys are a million; otherwise they are fewer, so that all tests together remain quick.
+//! Optimised (`cargo test --release --test flood`), the keys are a million; otherwise they are fewer, so that all tests together remain quick.
 #![cfg(target_os = "linux")]
 
 use std::convert::Infallible;
@@ -14,11 +14,11 @@ use larder::{Cache, CacheLayer, MIB, MemoryStore, identity, minutes};
 use tower::{Layer, ServiceExt, service_fn};
 
 const KEYS: usize = match cfg!(debug_assertions) {
-    true => 60_000,
+    true => 16_000,
     false => 1_000_000,
 };
 
-const CAPACITY: usize = 32 * MIB;
+const CAPACITY: usize = 16 * MIB;
 
 /// What the process has had in memory at most, in bytes.
 fn most_resident() -> usize {
@@ -63,8 +63,10 @@ fn flood(
         let said = head.headers["cache-status"].to_str();
         said.expect("it is text").to_owned()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
-    let runtime = runtime.build().expect("there is a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("there is a runtime");
     runtime.block_on(async {
         for key in 0..KEYS {
             let said = ask(key).await;
@@ -88,7 +90,7 @@ fn a_million_sessions_stay_within_the_capacity() {
     };
     let session = |key| ("cookie", format!("session={key:032x}"));
     let store = flood("sessions", layer, &[], session);
-    assert!(store.len() > 10_000, "as many as fit: {store:?}");
+    assert!(store.len() > 4_000, "as many as fit: {store:?}");
 }
 
 #[test]
