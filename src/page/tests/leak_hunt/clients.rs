@@ -1,7 +1,5 @@
 //! What clients were answered, and whether it was theirs.
 
-use std::fmt;
-
 use http_body_util::BodyExt;
 
 use super::super::*;
@@ -33,7 +31,10 @@ impl Received {
             reason: parts.extensions.get().copied(),
             whole: false,
         };
-        while reads {
+        if !reads {
+            return received;
+        }
+        loop {
             let frame = match body.frame().await {
                 Some(Ok(frame)) => frame,
                 ended => {
@@ -218,11 +219,5 @@ impl Tally {
             self.parts,
             self.heads,
         ]
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
     }
 }

@@ -1,6 +1,5 @@
 //! The routes of the site: who is told apart where, by which layers.
 
-use http::Extensions;
 use http::header::AUTHORIZATION;
 
 use super::super::*;
@@ -226,29 +225,19 @@ where
     tower::service_fn(move |mut request: Request<Body>| {
         let inner = inner.clone();
         async move {
-            let mut kept = Extensions::new();
-            kept.extend_from(request.extensions());
-            *request.extensions_mut() = kept;
+            let before = std::mem::take(request.extensions_mut());
+            let kept = request.extensions_mut();
+            if let Some(user) = before.get::<User>() {
+                kept.insert(user.clone());
+            }
+            if let Some(answering) = before.get::<Answering>() {
+                kept.insert(answering.clone());
+            }
             let mut response = inner.oneshot(request).await?;
             response.extensions_mut().clear();
             Ok(response.map(Body::new))
         }
     })
-}
-
-trait ExtendFrom {
-    fn extend_from(&mut self, other: &Extensions);
-}
-
-impl ExtendFrom for Extensions {
-    fn extend_from(&mut self, other: &Extensions) {
-        if let Some(user) = other.get::<User>() {
-            self.insert(user.clone());
-        }
-        if let Some(answering) = other.get::<Answering>() {
-            self.insert(answering.clone());
-        }
-    }
 }
 
 /// Options that all layers of a script have.
