@@ -88,6 +88,13 @@ pub(super) struct Asking<'a> {
     pub(super) owner: Owner,
 }
 
+impl Asking<'_> {
+    /// Is it a page of whom it is asked for?
+    fn may_have(&self, page: &StoredPage) -> bool {
+        cfg!(larder_without_identity) || page.owner() == self.owner
+    }
+}
+
 /// The look-up without waiting; `Pending` when the store cannot answer so.
 pub(super) fn lookup_now(
     shared: &Shared,
@@ -155,7 +162,7 @@ fn judge(shared: &Shared, base: &[u8], found: Found, asking: Asking<'_>, now: No
         return Judged::Settled(Lookup::Missed(missed(Absence::Uri, Vec::new())));
     };
     if let Some(page) = record.head.downcast::<StoredPage>()
-        && page.owner() == asking.owner
+        && asking.may_have(page)
     {
         let reuse = page.reuse(&record.times, asking.advice, now);
         if reuse == Reuse::Fresh {
@@ -207,7 +214,7 @@ fn select(
         })
         .filter(|stored| {
             let page = stored.page();
-            page.is_some_and(|page| page.owner() == asking.owner)
+            page.is_some_and(|page| asking.may_have(page))
         })
         .collect();
     // The younger was born later; dates of one second are told apart so too.
