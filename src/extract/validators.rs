@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use axum_core::response::{IntoResponseParts, ResponseParts};
 use http::header::{ETAG, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::ETag;
 use crate::header::date;
@@ -32,11 +32,18 @@ impl Validators {
     /// Sets what is not set.
     pub(super) fn set(self, headers: &mut HeaderMap) {
         if let Some(etag) = self.etag {
-            headers.entry(ETAG).or_insert(etag.into());
+            add(headers, ETAG, etag.into());
         }
         if let Some(modified) = self.last_modified {
-            headers.entry(LAST_MODIFIED).or_insert(modified);
+            add(headers, LAST_MODIFIED, modified);
         }
+    }
+}
+
+/// A map that has no room for one more is too large to be sent.
+fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if !headers.contains_key(&name) {
+        let _ = headers.try_insert(name, value);
     }
 }
 
