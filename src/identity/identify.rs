@@ -1,5 +1,7 @@
 //! From a request to who sent it.
 
+use std::sync::Arc;
+
 use super::IdentityType;
 use super::value::Identity;
 use crate::request::RequestHead;
@@ -38,6 +40,21 @@ pub trait Identify: Send + Sync + 'static {
         Self: Sized,
     {
         And(self, other)
+    }
+}
+
+/// The same one, to be asked outside of the cache too.
+impl<I: Identify + ?Sized> Identify for Arc<I> {
+    fn identify(&self, request: &RequestHead<'_>) -> Identity {
+        (**self).identify(request)
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn types(&self) -> Vec<IdentityType> {
+        (**self).types()
     }
 }
 
