@@ -3,6 +3,7 @@
 //! The cache's time stands still until it is moved, tokio's is paused, and gates decide which of several requests is first.
 
 mod attack_one;
+mod attack_robust;
 mod attack_two;
 mod basics;
 mod bounds;
