@@ -60,6 +60,11 @@ pub trait Clock: Send + Sync + 'static {
     /// The cache's own time. Later calls never answer less than earlier ones.
     fn now(&self) -> Now;
 
+    /// Microseconds on the same course, for what is over too soon for [`now`](Self::now). Only their differences mean anything.
+    fn micros(&self) -> u64 {
+        self.now().as_millis().saturating_mul(1_000)
+    }
+
     /// The wall clock, which may step. Used only beside dates in header fields.
     fn wall(&self) -> SystemTime;
 
@@ -98,6 +103,10 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Now {
         Now(self.start_millis + millis(self.start.elapsed()))
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn wall(&self) -> SystemTime {

@@ -36,7 +36,8 @@
 //!
 //! * `memory` (default): [`MemoryStore`].
 //! * `axum` (default): response parts, and the targets and routes that axum knows. Without it the layers serve any tower stack.
-//! * `tracing`: events for what was refused and why.
+//! * `metrics`: [`monitor::metrics`], which publishes statistics through the `metrics` facade.
+//! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
 //! * `redis`: reserved for the Redis store; it compiles the client and adds nothing yet.
 
 pub mod background;

@@ -101,7 +101,7 @@ fn cache() -> Result<Cache, AnyError> {
     let cache = Cache::builder(MemoryStore::new(64 * MIB))
         .namespace("expenses")
         .version(1)
-        .user(identity::extension(|user: &CurrentUser| {
+        .user(identity::extension("user", |user: &CurrentUser| {
             user.id.to_be_bytes()
         }))
         .build()?;

@@ -129,8 +129,8 @@ pub(crate) fn note(event: Event) {
     let _ = CURRENT.try_with(|counts| counts.add(event));
 }
 
-/// Counts what became of a page.
-pub(super) fn count(reason: Reason) {
+/// Counts what became of a page for the request whose task this is.
+pub(crate) fn count_for_request(reason: Reason) {
     for event in events(reason) {
         note(*event);
     }
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn outside_a_request_nothing_is_counted() {
         note(Event::Hit);
-        count(Reason::Hit);
+        count_for_request(Reason::Hit);
         assert!(RequestCounts::current().is_none());
     }
 }

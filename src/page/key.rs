@@ -101,7 +101,7 @@ impl KeyBuf {
 
 /// What a part is. A flag stands alone; all others are followed by a length and bytes.
 #[derive(Clone, Copy)]
-enum Part {
+pub(super) enum Part {
     Http = 1,
     Https,
     Host,

@@ -1,8 +1,8 @@
 //! The layer that a route gets, and its options.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderName;
@@ -17,7 +17,7 @@ use super::query::QueryRule;
 use super::screen::{Content, screen};
 use super::service::CacheService;
 use crate::cache::Cache;
-use crate::monitor::Bypass;
+use crate::monitor::{Bypass, Route};
 use crate::request::RequestHead;
 use crate::ttl::{LONGEST, MIB, Ttl, days};
 
@@ -43,6 +43,8 @@ pub(super) struct Page {
     pub(super) policy: Policy,
     /// What every key of this layer starts with.
     pub(super) prefix: Box<[u8]>,
+    /// The first route that was asked for.
+    pub(super) first_route: OnceLock<Arc<Route>>,
     pub(super) warned_credentials: AtomicBool,
     pub(super) warned_identity: AtomicBool,
 }
@@ -155,9 +157,16 @@ impl CacheLayer {
     /// registered identity types, so that a page that would depend on them fails loudly instead of leaking. It does see the cookies that are
     /// [declared](KeyPart::cookie) to be in the key.
     ///
+    /// It takes back [`vary_on_user`](Self::vary_on_user). Fields that name the user are withheld too, where the cache was told of them; what a
+    /// closure finds elsewhere keeps the answer from being stored. What layers outside put into the request of who is asking, such as a session,
+    /// must be [registered](crate::cache::CacheBuilder::identity).
+    ///
     /// Without this, what answers a request with credentials is stored only if the response says `public` or `s-maxage`.
     pub fn shared(self) -> Self {
-        self.set(|policy| policy.shared = true)
+        self.set(|policy| {
+            policy.shared = true;
+            policy.identity = None;
+        })
     }
 
     /// Makes the value of this request field a part of the key, and adds the field to the `Vary` of the answers. Short for
@@ -342,6 +351,7 @@ impl Page {
             cache,
             policy,
             prefix: prefix.into(),
+            first_route: OnceLock::new(),
             warned_credentials: AtomicBool::new(false),
             warned_identity: AtomicBool::new(false),
         }

@@ -83,6 +83,7 @@
 //!
 //! [`strict_s_maxage`]: CacheLayer::strict_s_maxage
 
+mod account;
 mod answer;
 mod asker;
 mod beginning;
@@ -102,6 +103,7 @@ mod freshness;
 mod future;
 mod handle;
 mod key;
+mod key_text;
 mod layer;
 mod lead;
 mod lookup;
@@ -149,6 +151,7 @@ pub(crate) use self::handle::Handle;
 pub use self::handle::Looked;
 pub use self::key::PageKey;
 pub(crate) use self::key::normal_host;
+pub(crate) use self::key_text::KeyText;
 pub use self::layer::CacheLayer;
 pub use self::part::{CookiePart, FieldPart, KeyPart};
 pub use self::policy::{Anonymous, Forwarding, PolicyError, TtlOrder};

@@ -11,7 +11,7 @@ use super::expires::{self, Standing};
 use super::merge::Conflict;
 use super::{patch, targeted, vary};
 use crate::clock::Clock;
-use crate::header::replace;
+use crate::header::{ResponseDirectives, Scope, replace};
 use crate::request::RequestHead;
 
 /// What becomes of a field that the response has.
@@ -78,7 +78,12 @@ impl Rules {
                 expires::keep_in_step(headers, self.clock.wall(), self.standing());
             }
         }
+        let is_for_few = self.mode != Mode::Set && is_for_few(headers);
         for (field, said) in &self.targeted {
+            // It counts in place of `Cache-Control` (RFC 9213 §2.2), and must not share what that keeps to one person.
+            if is_for_few && !said.directives.only_restrict() {
+                continue;
+            }
             if chosen.unwrap_or_else(|| said.fits(status)) {
                 self.write_targeted(headers, field, &said.directives);
             }
@@ -119,6 +124,12 @@ impl Rules {
             Mode::IfNotPresent | Mode::NeverCache => Standing::Stays,
         }
     }
+}
+
+/// Is an answer not for caches that serve many, or may it say so?
+fn is_for_few(headers: &HeaderMap) -> bool {
+    let said = ResponseDirectives::parse(headers);
+    said.private != Scope::Absent || said.no_store || said.malformed
 }
 
 impl fmt::Debug for Rules {

@@ -8,7 +8,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 
 use super::layer::{Options, Tags};
-use crate::header::ResponseDirectives;
+use crate::header::{ResponseDirectives, Scope};
 use crate::precondition::{Conditions, Current, CurrentTag, Verdict, reads};
 
 /// What a 304 keeps: the list of RFC 9110 §15.4.5 and the validator by date; cookies, which are for the client and not for its copy; and
@@ -71,7 +71,11 @@ impl Judge {
             return Verdict::Proceed;
         }
         let now = self.options.clock.wall();
-        let current = Current::of(&head.headers, tag, now);
+        let mut current = Current::of(&head.headers, tag, now);
+        // A browser may hold what it was told for another person: dates do not tell them apart.
+        if ResponseDirectives::parse(&head.headers).private != Scope::Absent {
+            current.modified = None;
+        }
         self.conditions.judge(&self.method, current, now)
     }
 }

@@ -184,8 +184,8 @@ async fn a_handler_that_reads_the_client_has_read_an_identity() {
 
     let trace = Trace::of(&parts.extensions).unwrap();
     assert!(trace.has_read_identity());
-    assert!(!trace.is_covered_by(None));
-    assert!(trace.is_covered_by(Some(&key)));
+    assert!(!trace.is_covered_by(None, true, 0));
+    assert!(trace.is_covered_by(Some(&key), true, 0));
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn that_there_is_no_client_is_read_too() {
     );
     assert_eq!(found.await, Ok(None));
     let trace = Trace::of(&parts.extensions).unwrap();
-    assert!(trace.has_read_identity() && !trace.is_covered_by(None));
+    assert!(trace.has_read_identity() && !trace.is_covered_by(None, true, 0));
 }
 
 #[tokio::test]

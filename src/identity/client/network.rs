@@ -21,7 +21,7 @@ const KIND: &str = "client";
 /// let by_network = identity::client_ip();
 /// let by_provider = identity::client_ip().v6_prefix(48)?;
 /// // Who has been verified, or else the network. What nobody has verified must not stand here: it could be another for each request.
-/// let by_user_or_network = identity::extension(|user: &CurrentUser| user.id.to_be_bytes())
+/// let by_user_or_network = identity::extension("user", |user: &CurrentUser| user.id.to_be_bytes())
 ///     .or(identity::client_ip());
 /// # let _ = (by_network, by_provider, by_user_or_network);
 /// # Ok::<(), larder::identity::PrefixError>(())

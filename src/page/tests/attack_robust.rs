@@ -190,7 +190,7 @@ async fn a_follower_whose_identity_panics_joins_nobody(world: World) {
 async fn a_shared_identity_is_the_one_that_it_shares() {
     #[derive(Clone)]
     struct User(&'static str);
-    let by = Arc::new(identity::extension(|user: &User| user.0));
+    let by = Arc::new(identity::extension("user", |user: &User| user.0));
     let world = World::built(Cache::builder(MemoryStore::new(MIB)).user(by.clone()));
     let asked = |target| {
         let mut request = get(target);

@@ -17,7 +17,8 @@ struct User(&'static str);
 
 fn world() -> World {
     World::built(
-        Cache::builder(MemoryStore::new(MIB)).user(identity::extension(|user: &User| user.0)),
+        Cache::builder(MemoryStore::new(MIB))
+            .user(identity::extension("user", |user: &User| user.0)),
     )
 }
 

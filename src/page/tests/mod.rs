@@ -2,13 +2,16 @@
 //!
 //! The cache's time stands still until it is moved, tokio's is paused, and gates decide which of several requests is first.
 
+mod analysing;
 mod attack_one;
+mod attack_people;
 mod attack_robust;
 mod attack_two;
 mod basics;
 mod bounds;
 mod completing;
 mod conditions;
+mod counting;
 mod cves;
 mod equivalents;
 mod extractors;
@@ -44,10 +47,13 @@ mod request_rules;
 mod rules;
 mod search_rules;
 mod selecting;
+#[cfg(feature = "tracing")]
+mod spans;
 mod staleness;
 mod statuses;
 mod stores;
 mod targeted;
+mod telling;
 mod timeouts;
 mod trouble;
 mod unclear_parts;
