@@ -97,6 +97,10 @@ impl<A: Identify> Identify for OfNoPerson<A> {
     fn types(&self) -> Vec<IdentityType> {
         self.0.types()
     }
+
+    fn fields(&self) -> Vec<HeaderName> {
+        self.0.fields()
+    }
 }
 
 /// See [`Identify::or`].

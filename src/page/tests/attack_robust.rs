@@ -211,6 +211,29 @@ async fn a_shared_identity_is_the_one_that_it_shares() {
     assert!(!own.ask(asked("/own")).await.is_hit());
 }
 
+/// P1: a field that names a tenant is withheld on shared routes, as one that names a person.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_names_no_person_is_withheld_on_shared_routes_too() {
+    let sources: [(&str, fn(CacheBuilder) -> CacheBuilder); 4] = [
+        ("alone", |cache| cache.user(by_field())),
+        ("no person", |cache| cache.user(by_field().of_no_person())),
+        ("shared", |cache| cache.user(Arc::new(by_field()))),
+        ("together", |cache| {
+            cache.user(by_field().of_no_person().and(identity::cookie("a")))
+        }),
+    ];
+    for (what, user) in sources {
+        let world = World::built(user(Cache::builder(MemoryStore::new(MIB))));
+        let site = world.site(world.page().shared(), async |request: Request<Body>| {
+            let seen = request.headers().get("x-user").cloned();
+            page(&[], seen.map_or("", |_| "of one tenant"))
+        });
+        for name in ["one", "two"] {
+            assert_eq!(site.ask(from(name, "/p")).await.body, "", "{what}");
+        }
+    }
+}
+
 fn layers(world: &World) -> Vec<CacheLayer> {
     let field = HeaderName::from_static("x-part");
     vec![
