@@ -17,7 +17,8 @@ use crate::page::is_answered_by_a_page_layer;
 /// a route that does not vary on it, or for any other reason, which the message names together with what to do.
 ///
 /// `app` is the application with its layers: a `Router`, or any service. The request should look as clients send it, with `Host`; its
-/// answer is read to the end.
+/// answer is read to the end. A page that does not say how long it is, and proves larger than its layer stores, is not found out: its head
+/// has said that it is stored.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::get};

@@ -26,6 +26,8 @@ struct Pool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    /// SQLite lets one write at a time. The others wait here, and not each on a connection that a reader could use.
+    writer: Arc<Semaphore>,
 }
 
 impl Db {
@@ -46,6 +48,7 @@ impl Db {
                 path: path.to_owned(),
                 idle: Mutex::new(vec![first]),
                 permits: Arc::new(Semaphore::new(CONNECTIONS)),
+                writer: Arc::new(Semaphore::new(1)),
             }),
         })
     }
@@ -63,7 +66,10 @@ impl Db {
         &self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, DbError> {
+        let writer = self.pool.writer.clone().acquire_owned().await;
         self.run(move |conn| {
+            // Free when the transaction has ended, not when the caller has gone away.
+            let _writer = writer;
             // A write lock from the start: a transaction that read first could not wait for another writer.
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = change(&tx)?;

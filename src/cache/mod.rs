@@ -217,6 +217,30 @@ impl Cache {
     /// # }
     /// ```
     ///
+    /// Where it is an extension that says who is asking, one is made up for whoever is meant:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use http::Request;
+    /// use larder::{Cache, Identify, NullStore, RequestHead, identity};
+    ///
+    /// #[derive(Clone)]
+    /// struct CurrentUser {
+    ///     id: u64,
+    /// }
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let by_user = Arc::new(identity::extension("user", |user: &CurrentUser| user.id.to_be_bytes()));
+    /// let cache = Cache::builder(NullStore).user(by_user.clone()).build()?;
+    ///
+    /// // Where user 7 is removed:
+    /// let request = Request::builder().extension(CurrentUser { id: 7 }).body(())?;
+    /// cache.purge_identity(&by_user.identify(&RequestHead::of(&request))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the store did not take the purge.

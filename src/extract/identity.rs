@@ -92,3 +92,20 @@ where
         E::from_request_parts(parts, state).await.map(Self)
     }
 }
+
+/// `None` where the other extractor has nothing; that tells something of who is asking, too.
+impl<S, E> OptionalFromRequestParts<S> for Personal<E>
+where
+    S: Send + Sync,
+    E: OptionalFromRequestParts<S>,
+{
+    type Rejection = E::Rejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Option<Self>, Self::Rejection> {
+        Trace::of_or_new(&mut parts.extensions).read_identity();
+        Ok(E::from_request_parts(parts, state).await?.map(Self))
+    }
+}

@@ -1,5 +1,7 @@
 //! From a request to who sent it.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
 use super::IdentityType;
@@ -60,6 +62,25 @@ pub trait Identify: Send + Sync + 'static {
     }
 }
 
+/// The same one, to be asked outside of the cache too.
+impl<I: Identify + ?Sized> Identify for Arc<I> {
+    fn identify(&self, request: &RequestHead<'_>) -> Identity {
+        (**self).identify(request)
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn types(&self) -> Vec<IdentityType> {
+        (**self).types()
+    }
+
+    fn fields(&self) -> Vec<HeaderName> {
+        (**self).fields()
+    }
+}
+
 /// See [`Identify::of_no_person`].
 #[derive(Clone, Debug)]
 pub struct OfNoPerson<A>(A);
@@ -75,6 +96,10 @@ impl<A: Identify> Identify for OfNoPerson<A> {
 
     fn types(&self) -> Vec<IdentityType> {
         self.0.types()
+    }
+
+    fn fields(&self) -> Vec<HeaderName> {
+        self.0.fields()
     }
 }
 

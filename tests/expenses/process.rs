@@ -1,7 +1,9 @@
 //! The process: its database, its flags, its end.
 
+use reqwest::Method;
+
 use crate::{
-    client::Client,
+    client::{Client, send},
     server::{Scratch, Server, command},
     visitor::{Visitor, assert_leads_to},
 };
@@ -25,6 +27,44 @@ async fn an_existing_file_is_kept_across_a_restart_with_its_sessions() {
     assert_leads_to(&bob.dashboard(&second).await, "/");
     let bob = Visitor::sign_in(&second, "Bob").await;
     assert!(!bob.dashboard(&second).await.body.contains("kept pears"));
+}
+
+/// Whoever waits for a lock must not wait on a connection that readers need, of which there are few.
+#[tokio::test]
+async fn while_the_database_is_locked_for_writers_pages_are_shown() {
+    let dir = Scratch::new();
+    let db = dir.file("locked.db");
+    let server = Server::start(&["--db", &db]).await;
+    let ann = Visitor::sign_in(&server, "Ann").await;
+    ann.fill(&server).await;
+
+    let other = rusqlite::Connection::open(&db).expect("the file is there");
+    let lock = other.execute_batch("BEGIN IMMEDIATE");
+    lock.expect("nobody else writes");
+    let form = [
+        ("amount", "1"),
+        ("category", "food"),
+        ("description", "pears"),
+    ];
+    let writers: Vec<_> = (0..12)
+        .map(|_| {
+            tokio::spawn(send(
+                ann.ask(Method::POST, &server, "/expenses").form(&form),
+            ))
+        })
+        .collect();
+    // They have come before whoever reads.
+    for _ in 0..3 {
+        ann.dashboard(&server).await.assert_hit();
+    }
+    assert!(writers.iter().all(|writer| !writer.is_finished()));
+
+    other
+        .execute_batch("COMMIT")
+        .expect("it is this one's lock");
+    for writer in writers {
+        assert_leads_to(&writer.await.expect("it is answered"), "/dashboard");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::body::ConditionalBody;
 use super::head::{Judge, to_not_modified, to_precondition_failed};
 use super::layer::Tags;
 use super::reading::{Reading, Wholeness};
+use crate::header::replace;
 use crate::precondition::{CurrentTag, Verdict};
 
 pin_project! {
@@ -116,7 +117,7 @@ where
                 Tags::Weak => reading.tag().weakened(),
                 Tags::Strong | Tags::None => reading.tag(),
             };
-            head.headers.insert(ETAG, tag.into());
+            replace(&mut head.headers, &ETAG, tag.into());
             CurrentTag::None
         }
         Wholeness::Partial => CurrentTag::Unknown,

@@ -1,5 +1,6 @@
 //! An address, and the network that it counts as.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -14,7 +15,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 /// use std::net::IpAddr;
 ///
 /// let mapped: IpAddr = "::ffff:192.0.2.7".parse()?;
-/// assert_eq!(ClientIp::from(mapped).addr().to_string(), "192.0.2.7");
+/// assert_eq!(ClientIp::from(mapped).to_string(), "192.0.2.7");
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,13 @@ impl ClientIp {
     pub fn network(self, v4_prefix: u8, v6_prefix: u8) -> Result<IpNet, PrefixError> {
         let prefixes = Prefixes::USUAL.with_v4(v4_prefix)?.with_v6(v6_prefix)?;
         Ok(prefixes.network(self))
+    }
+}
+
+/// The address.
+impl fmt::Display for ClientIp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addr.fmt(f)
     }
 }
 

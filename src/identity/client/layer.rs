@@ -29,7 +29,7 @@ use crate::identity::Trace;
 /// use larder::{ClientIp, ClientIpLayer, TrustedProxies};
 ///
 /// async fn whoami(client: ClientIp) -> String {
-///     client.addr().to_string()
+///     client.to_string()
 /// }
 ///
 /// let app: Router = Router::new()

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::choice::Choice;
 use crate::header::cookie::{pairs, split, write};
-use crate::header::{Cookie, cookie};
+use crate::header::{Cookie, cookie, replace};
 use crate::monitor::Bypass;
 
 /// A cookie in the key. Made by [`KeyPart::cookie`](crate::KeyPart::cookie).
@@ -105,7 +105,7 @@ fn rewrite(declared: &[&CookiePart], others: Others, headers: &mut HeaderMap) {
     match HeaderValue::from_bytes(&kept.join(&b"; "[..])) {
         Ok(mut value) if !kept.is_empty() => {
             value.set_sensitive(is_sensitive);
-            headers.insert(COOKIE, value);
+            replace(headers, &COOKIE, value);
         }
         _ => {
             headers.remove(COOKIE);

@@ -43,6 +43,7 @@ async fn a_page_that_reads_who_is_asking_is_served_and_not_stored() {
         on_get(async |who: Identity| format!("{}", who.is_anonymous())),
         on_get(async |who: Option<Identity>| format!("{}", who.is_some())),
         on_get(greet),
+        on_get(async |user: Option<Personal<Extension<User>>>| format!("{}", user.is_some())),
         on_get(async |request: Request<Body>| {
             Trace::of(request.extensions()).unwrap().read_identity();
             "anyone"
@@ -63,7 +64,7 @@ async fn a_page_that_reads_who_is_asking_is_served_and_not_stored() {
             Some(&Reason::Refused(Absence::Uri, NotStored::Identity))
         );
     }
-    assert_eq!(world.cache.stats().details()["identity"], 12);
+    assert_eq!(world.cache.stats().details()["identity"], 15);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod analysing;
 mod attack_one;
 mod attack_people;
+mod attack_robust;
 mod attack_two;
 mod bad_identities;
 mod basics;

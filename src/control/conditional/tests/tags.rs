@@ -112,3 +112,19 @@ async fn tags_are_weak_or_none_by_choice() {
     let own = through(ConditionalLayer::new().weak(), request, inner).await;
     assert_eq!(field(&own, "etag"), Some("\"own\""));
 }
+
+/// `insert` would panic.
+#[tokio::test]
+async fn an_answer_with_as_many_names_as_a_map_takes_gets_none_and_goes_out() {
+    let mut inner = answer(200, &[], text("soup"));
+    let one = http::HeaderValue::from_static("1");
+    for number in 0.. {
+        let name = http::HeaderName::try_from(format!("x-{number}")).unwrap();
+        if inner.headers_mut().try_insert(name, one.clone()).is_err() {
+            break;
+        }
+    }
+    let answer = through(ConditionalLayer::new(), request("GET", &[]), inner).await;
+    assert_eq!(field(&answer, "etag"), None);
+    assert_eq!(body(answer).await, "soup");
+}
