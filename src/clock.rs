@@ -51,13 +51,27 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
     /// The cache's own time. Later calls never answer less than earlier ones.
     fn now(&self) -> Now;
 
+    /// Microseconds on the same course, for what is over too soon for [`now`](Self::now). Only their differences mean anything.
+    fn micros(&self) -> u64 {
+        self.now().as_millis().saturating_mul(1_000)
+    }
+
     /// The wall clock, which may step. Used only beside dates in header fields.
     fn wall(&self) -> SystemTime;
+
+    /// The time since a moment that the clock chooses, as finely as it can tell. It never steps back; only differences mean something.
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now().as_millis())
+    }
 }
 
 /// The machine's clocks: the wall clock as it stood at start, carried on by the monotonic one.
@@ -91,8 +105,16 @@ impl Clock for SystemClock {
         Now(self.start_millis + millis(self.start.elapsed()))
     }
 
+    fn micros(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn wall(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 }
 
@@ -109,7 +131,8 @@ impl Clock for SystemClock {
 /// ```
 #[derive(Clone)]
 pub struct ManualClock {
-    millis: Arc<AtomicU64>,
+    /// Since the Unix epoch.
+    micros: Arc<AtomicU64>,
 }
 
 impl ManualClock {
@@ -117,13 +140,13 @@ impl ManualClock {
     pub fn new() -> Self {
         // 2026-01-01T00:00:00Z: late enough that dates before it can be written.
         Self {
-            millis: Arc::new(AtomicU64::new(1_767_225_600_000)),
+            micros: Arc::new(AtomicU64::new(1_767_225_600_000_000)),
         }
     }
 
-    /// Moves the clock on by `span`.
+    /// Moves the clock on by `span`, to the microsecond.
     pub fn advance(&self, span: Duration) {
-        self.millis.fetch_add(millis(span), Ordering::SeqCst);
+        self.micros.fetch_add(micros(span), Ordering::SeqCst);
     }
 }
 
@@ -141,11 +164,15 @@ impl fmt::Debug for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Now {
-        Now(self.millis.load(Ordering::SeqCst))
+        Now(millis(self.elapsed()))
     }
 
     fn wall(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.now().0)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::SeqCst))
     }
 }
 
@@ -158,6 +185,17 @@ mod tests {
         let clock = SystemClock::new();
         let first = clock.now();
         assert!(clock.now() >= first);
+    }
+
+    #[test]
+    fn a_manual_clock_keeps_what_is_less_than_a_millisecond() {
+        let clock = ManualClock::new();
+        let (now, elapsed) = (clock.now(), clock.elapsed());
+        clock.advance(Duration::from_micros(600));
+        assert_eq!(clock.now(), now);
+        clock.advance(Duration::from_micros(600));
+        assert_eq!(clock.now().since(now), Duration::from_millis(1));
+        assert_eq!(clock.elapsed() - elapsed, Duration::from_micros(1_200));
     }
 
     #[test]

@@ -36,7 +36,8 @@
 //!
 //! * `memory` (default): [`MemoryStore`].
 //! * `axum` (default): response parts, and the targets and routes that axum knows. Without it the layers serve any tower stack.
-//! * `tracing`: events for what was refused and why.
+//! * `metrics`: [`monitor::metrics`], which publishes statistics through the `metrics` facade.
+//! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
 //! * `redis`: reserved for the Redis store; it compiles the client and adds nothing yet.
 
 pub mod background;
@@ -50,17 +51,20 @@ pub mod identity;
 mod log;
 pub mod monitor;
 pub mod page;
+mod precondition;
 mod request;
 pub mod store;
 pub mod testing;
 mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
-pub use self::control::InvalidationLayer;
-pub use self::identity::{Identify, Identity, Trace};
+pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
+pub use self::header::{ETag, ETagError};
+pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
+pub use self::monitor::MonitorLayer;
 pub use self::page::{
-    Anonymous, CacheLayer, CacheService, Forwarding, PageControl, PageKey, PolicyError, QueryRule,
-    RequestRules, TtlOrder, Unreachable,
+    Anonymous, CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError,
+    QueryRule, RequestRules, TtlOrder, Unreachable,
 };
 pub use self::request::RequestHead;
 #[cfg(feature = "memory")]

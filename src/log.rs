@@ -7,7 +7,55 @@ pub(crate) use self::silence::*;
 
 #[cfg(feature = "tracing")]
 mod events {
+    use std::future::Future;
+
+    use tracing::Instrument;
+    use tracing::field::Empty;
+    use tracing::instrument::Instrumented;
+
+    use crate::monitor::{Reason, RequestSummary};
     use crate::store::StoreError;
+
+    /// A handler at work, within the span of its request.
+    pub(crate) type Asking<F> = Instrumented<F>;
+
+    /// The span of a request that is forwarded.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Span(tracing::Span);
+
+    impl Span {
+        pub(crate) fn none() -> Self {
+            Self(tracing::Span::none())
+        }
+
+        pub(crate) fn filling(route: &str) -> Self {
+            Self(tracing::debug_span!(
+                "larder.fill",
+                route,
+                result = Empty,
+                detail = Empty
+            ))
+        }
+
+        pub(crate) fn around<F: Future>(&self, work: F) -> Asking<F> {
+            work.instrument(self.0.clone())
+        }
+
+        /// What became of the request.
+        pub(crate) fn note(&self, reason: Reason) {
+            self.0.record("result", reason.result());
+            self.0.record("detail", reason.word());
+        }
+    }
+
+    pub(crate) fn answered(route: &str, reason: Reason) {
+        tracing::debug!(
+            route,
+            result = reason.result(),
+            detail = reason.word(),
+            "answered"
+        );
+    }
 
     pub(crate) fn store_error(error: &StoreError) {
         tracing::warn!(
@@ -36,11 +84,61 @@ mod events {
             "a handler read who was asking, and the page does not vary on it: it is served and not stored"
         );
     }
+
+    pub(crate) fn request(summary: &RequestSummary) {
+        tracing::info!(
+            method = summary.printable_method(),
+            path = summary.path,
+            status = summary.status.map(|status| status.as_u16()),
+            hits = summary.hits,
+            misses = summary.misses,
+            sets = summary.sets,
+            errors = summary.errors,
+            rate = %summary.rate(),
+            duration = %summary.seconds(),
+            "request"
+        );
+    }
+
+    pub(crate) fn slow_request(summary: &RequestSummary) {
+        tracing::warn!(
+            method = summary.printable_method(),
+            path = summary.path,
+            duration = %summary.seconds(),
+            "slow request"
+        );
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod silence {
+    use std::future::Future;
+
+    use crate::monitor::{Reason, RequestSummary};
     use crate::store::{PurgeError, StoreError};
+
+    pub(crate) type Asking<F> = F;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Span;
+
+    impl Span {
+        pub(crate) fn none() -> Self {
+            Self
+        }
+
+        pub(crate) fn filling(_: &str) -> Self {
+            Self
+        }
+
+        pub(crate) fn around<F: Future>(&self, work: F) -> Asking<F> {
+            work
+        }
+
+        pub(crate) fn note(&self, _: Reason) {}
+    }
+
+    pub(crate) fn answered(_: &str, _: Reason) {}
 
     pub(crate) fn store_error(_: &StoreError) {}
 
@@ -49,4 +147,8 @@ mod silence {
     pub(crate) fn credentials(_: &str) {}
 
     pub(crate) fn identity(_: &str) {}
+
+    pub(crate) fn request(_: &RequestSummary) {}
+
+    pub(crate) fn slow_request(_: &RequestSummary) {}
 }

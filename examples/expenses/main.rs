@@ -73,17 +73,14 @@ use std::process::ExitCode;
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, State},
-    http::{
-        HeaderMap, HeaderValue,
-        header::{CACHE_CONTROL, SET_COOKIE},
-    },
+    http::{HeaderMap, header::SET_COOKIE},
     middleware,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Redirect},
     routing::{get, post},
 };
 use larder::{
-    Anonymous, Cache, CacheLayer, CacheTags, MIB, MemoryStore, extract::Personal, hours, identity,
-    minutes,
+    Anonymous, Cache, CacheControlLayer, CacheLayer, CacheTags, MIB, MemoryStore,
+    extract::Personal, hours, identity, minutes,
 };
 
 use crate::{
@@ -104,7 +101,7 @@ fn cache() -> Result<Cache, AnyError> {
     let cache = Cache::builder(MemoryStore::new(64 * MIB))
         .namespace("expenses")
         .version(1)
-        .user(identity::extension(|user: &CurrentUser| {
+        .user(identity::extension("user", |user: &CurrentUser| {
             user.id.to_be_bytes()
         }))
         .build()?;
@@ -127,7 +124,9 @@ fn routes(app: App) -> Result<Router, AnyError> {
         .route("/dashboard", get(dashboard).layer(dashboard_layer(&cache)?))
         .route("/expenses", post(add_expense))
         .route_layer(middleware::from_fn_with_state(app.clone(), session::guard))
-        .route_layer(middleware::map_response(never_cache));
+        // For browsers and whatever is between them and here: they keep nothing. It stands outside of the page layer, which would not store
+        // what says `no-store`.
+        .route_layer(CacheControlLayer::never_cache());
 
     Ok(Router::new()
         // The same for everybody, also for who is signed in: stored once.
@@ -143,14 +142,6 @@ fn routes(app: App) -> Result<Router, AnyError> {
         .layer(middleware::from_fn(web::same_origin))
         .layer(middleware::from_fn(log::requests))
         .with_state(app))
-}
-
-/// For browsers and whatever is between them and here: they keep nothing. It stands outside of the page layer, which would not store what
-/// says `no-store`.
-async fn never_cache(mut res: Response) -> Response {
-    let value = HeaderValue::from_static("private, no-store");
-    res.headers_mut().insert(CACHE_CONTROL, value);
-    res
 }
 
 #[derive(Clone)]

@@ -33,12 +33,15 @@ use std::{net::SocketAddr, process::ExitCode, time::Duration};
 use axum::{
     Form, Router,
     extract::{State, rejection::FormRejection},
-    http::{HeaderValue, header::CACHE_CONTROL},
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use larder::{Cache, CacheTags, InvalidationLayer, MIB, MemoryStore, hours, minutes};
+use larder::{Cache, CacheTags, InvalidationLayer, MIB, MemoryStore, MonitorLayer, hours, minutes};
 use rusqlite::Connection;
 
 use crate::{
@@ -61,46 +64,44 @@ fn routes(app: App) -> Router {
 
     // `.shared()` everywhere: these pages know no visitors. A request that comes with cookies or credentials may fill
     // the cache and be answered from it, and larder keeps those fields from the handler, so that this stays true.
+    // Each has two forms, HTML and JSON, and the handler sees which, and not the `Accept` of this or that browser.
+    let page = |ttl| cache.page(ttl).shared().vary_on(Format::key_part());
+
     Router::new()
         // Greets everybody, so it is asked for most; it changes only with the menu, three items of which it shows.
         // Half an hour is what a change made past this server (by hand, in the database) may take to appear.
-        .route(
-            "/",
-            get(home).layer(cache.page(minutes(30)).tag(MENU).shared()),
-        )
+        .route("/", get(home).layer(page(minutes(30)).tag(MENU)))
         // Goes through every order ever placed: the most expensive page by far, and the one that gains most. A placed
         // order frees it, so an hour is not how old the figures may be; it is how long a quiet hour costs no query.
         .route(
             "/dashboard",
-            get(dashboard).layer(cache.page(hours(1)).tag(ORDERS).shared()),
+            get(dashboard).layer(page(hours(1)).tag(ORDERS)),
         )
         // Changes when the kitchen decides, a few times a day, and is read all day long.
-        .route(
-            "/menu",
-            get(menu).layer(cache.page(minutes(30)).tag(MENU).shared()),
-        )
+        .route("/menu", get(menu).layer(page(minutes(30)).tag(MENU)))
         // As the menu, but each page names its own category as its tag (see the handler): a new price for a pizza
         // leaves the desserts where they are.
-        .route(
-            "/menu/{category}",
-            get(category).layer(cache.page(minutes(30)).shared()),
-        )
+        .route("/menu/{category}", get(category).layer(page(minutes(30))))
         // A ranking of all that was sold moves slowly, so it may live longest. It is made from orders *and* from the
         // menu (names and prices of today): it carries both tags, and goes with a change of either.
         .route(
             "/popular",
-            get(popular).layer(cache.page(hours(2)).tags([ORDERS, MENU]).shared()),
+            get(popular).layer(page(hours(2)).tags([ORDERS, MENU])),
         )
         // Never cached, and no layer at all: the status changes by the minute without anybody writing to the database,
         // there is nothing to free it by, and somebody who waits for food believes what is on the screen.
         .route("/orders/{id}", get(order))
         .route("/orders", post(place_order))
         .route("/menu/items/{id}", post(change_item))
+        // What the cache has done since the start, as JSON: hits, misses and why, by route. Not for the public of a real restaurant.
+        .route("/stats", get(stats))
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_method)
         // What HTTP itself knows of invalidation (RFC 9111 §4.4): a successful unsafe request frees the URI it was sent
         // to. What else a change shows on, only the handlers know: they purge by tag.
         .layer(InvalidationLayer::new(&cache))
+        // Hits, misses and time of each request in `X-Cache-Hits` and its like, and a warning for those that take long.
+        .layer(MonitorLayer::new(&cache))
         .layer(middleware::from_fn(log::requests))
         .with_state(app)
 }
@@ -190,6 +191,14 @@ async fn change_item(
         (_, Err(failure)) => Err(failure),
     };
     format.see_other(changed)
+}
+
+async fn stats(State(app): State<App>) -> Response {
+    let fields = [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_TYPE, "application/json"),
+    ];
+    (fields, app.cache.stats().to_json()).into_response()
 }
 
 async fn no_such_page(format: Format) -> Response {

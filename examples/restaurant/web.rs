@@ -12,7 +12,7 @@ use axum::{
     },
     response::{Html, IntoResponse, Redirect, Response},
 };
-use larder::PurgeError;
+use larder::{KeyPart, PurgeError};
 use maud::Markup;
 use serde_json::Value;
 
@@ -23,6 +23,9 @@ pub(crate) trait Page {
     fn html(&self) -> Markup;
     fn json(&self) -> Value;
 }
+
+const HTML: &str = "text/html";
+const JSON: &str = "application/json";
 
 /// The format that the request's `Accept` prefers; HTML unless JSON is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,22 +68,31 @@ impl Format {
         res
     }
 
+    /// What tells the pages of one address apart: every browser has an `Accept` of its own, and there are but two forms.
+    pub(crate) fn key_part() -> KeyPart {
+        KeyPart::classes(ACCEPT, |accept| match Self::of(accept.into_iter()) {
+            Self::Html => HTML,
+            Self::Json => JSON,
+        })
+    }
+
     /// JSON needs a higher weight than HTML, or the same weight by a more specific range: `application/json, */*` is
     /// JSON; `*/*`, and no or an unreadable `Accept`, are HTML.
     fn preferred(headers: &HeaderMap) -> Self {
-        let (mut html, mut json) = (Match::NONE, Match::NONE);
         let fields = headers.get_all(ACCEPT).iter();
-        for range in fields
-            .filter_map(|field| field.to_str().ok())
-            .flat_map(|field| field.split(','))
-        {
+        Self::of(fields.filter_map(|field| field.to_str().ok()))
+    }
+
+    fn of<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
+        let (mut html, mut json) = (Match::NONE, Match::NONE);
+        for range in fields.flat_map(|field| field.split(',')) {
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default().to_ascii_lowercase();
             let weight = parts
                 .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
                 .map_or(1.0, |q| q.parse().unwrap_or(0.0));
-            html.learn("text/html", &name, weight);
-            json.learn("application/json", &name, weight);
+            html.learn(HTML, &name, weight);
+            json.learn(JSON, &name, weight);
         }
         if json.weight > 0.0 && (json.weight, json.specific) > (html.weight, html.specific) {
             Self::Json

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::{Cache, Shared};
 use crate::background::Background;
 use crate::clock::{Clock, SystemClock};
@@ -30,6 +32,7 @@ pub struct CacheBuilder {
     remember_refusals: Duration,
     refresh_backoff: Duration,
     identities: Vec<IdentityType>,
+    identity_fields: Vec<HeaderName>,
     user: Option<Arc<dyn Identify>>,
     secret: Option<Vec<u8>>,
     clock: Arc<dyn Clock>,
@@ -79,6 +82,7 @@ impl CacheBuilder {
             remember_refusals: Duration::from_secs(10),
             refresh_backoff: Duration::from_secs(5),
             identities: Vec::new(),
+            identity_fields: Vec::new(),
             user: None,
             secret: None,
             clock: Arc::new(SystemClock::new()),
@@ -142,7 +146,11 @@ impl CacheBuilder {
         self
     }
 
-    /// Who is asking, for pages that [vary on the user](crate::CacheLayer::vary_on_user) and for the extractor of an
+    /// Who is asking: whoever is told so is known to every page layer of this cache. A page for everyone that was asked for by somebody is stored
+    /// only if the response says that it is for all, and one that [varies](crate::CacheLayer::vary_on_identity) on something else is not
+    /// stored for it.
+    ///
+    /// It is also for pages that [vary on the user](crate::CacheLayer::vary_on_user) and for the extractor of an
     /// [`Identity`](crate::Identity). Default: nobody can tell.
     ///
     /// ```
@@ -154,6 +162,7 @@ impl CacheBuilder {
     /// ```
     pub fn user(mut self, by: impl Identify) -> Self {
         self.identities.extend(by.types());
+        self.identity_fields.extend(by.fields());
         self.user = Some(Arc::new(by));
         self
     }
@@ -189,7 +198,26 @@ impl CacheBuilder {
         self
     }
 
-    /// Writes `Cache-Status` for the requests that `admits` picks, with `detail` that says why nothing was stored (RFC 9211 §6).
+    /// Writes `Cache-Status` for the requests that `admits` picks, with `key` and with `detail` that says why nothing was stored
+    /// (RFC 9211 §2.8, §2.9).
+    ///
+    /// The key is `host/path?query` as it was keyed, in at most 200 bytes of printable ASCII. Its other parts stand behind it as a short digest
+    /// (` ~1f2e3d4c`), and whose page it is as the beginning of another, which only who knows the cache's secret can make (` @9a8b7c6d`).
+    /// Query strings can hold secrets, and reasons tell how the site is built: admit those who may know both (RFC 9211 §6), by something that
+    /// a stranger cannot send.
+    ///
+    /// ```
+    /// use larder::{Cache, NullStore};
+    ///
+    /// # let token = "long and random";
+    /// let cache = Cache::builder(NullStore)
+    ///     .cache_status_if(move |request| {
+    ///         // Set by the proxy in front, which takes it away from all others.
+    ///         request.headers.get("x-operator").is_some_and(|value| value == token)
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), larder::BuildError>(())
+    /// ```
     pub fn cache_status_if(
         mut self,
         admits: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
@@ -235,6 +263,7 @@ impl CacheBuilder {
                 default_ttl: self.default_ttl,
                 store_timeout: self.store_timeout,
                 identities: self.identities,
+                identity_fields: self.identity_fields,
                 user: self.user,
                 secret,
                 flights: Flights::default(),

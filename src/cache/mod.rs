@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::HeaderName;
 use tokio::runtime::Handle;
 
 use crate::background::Background;
 use crate::clock::{Clock, Now};
 use crate::header::CacheName;
 use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
-use crate::monitor::{Counters, Stats};
+use crate::monitor::{Counters, Operation, Stats};
 use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField};
-use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError};
+use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts};
 use crate::ttl::Ttl;
 
 pub use self::builder::{BuildError, CacheBuilder};
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) default_ttl: Duration,
     pub(crate) store_timeout: Duration,
     pub(crate) identities: Vec<IdentityType>,
+    /// The request fields that name the user, where fields do.
+    pub(crate) identity_fields: Vec<HeaderName>,
     /// Who is asking.
     pub(crate) user: Option<Arc<dyn Identify>>,
     pub(crate) secret: Secret,
@@ -234,9 +237,27 @@ impl Cache {
             .await
     }
 
-    /// How often each reason answered, since this cache was built.
+    /// What this cache has done since it was built, altogether and for each route.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.read()
+        let shared = &self.shared;
+        let mut stats = shared.counters.read();
+        stats.cache = shared.name.as_str().to_owned();
+        if let Poll::Ready(Ok(facts)) = shared.store.facts_now() {
+            stats.store = facts;
+        }
+        stats
+    }
+
+    /// The same with what the store says of itself, where it has to be asked.
+    ///
+    /// # Errors
+    ///
+    /// When the store is unwell, or takes longer than the store timeout. [`stats`](Self::stats) has the rest all the same.
+    pub async fn stats_with_store(&self) -> Result<Stats, StoreError> {
+        let facts = self.shared.facts().await?;
+        let mut stats = self.stats();
+        stats.store = facts;
+        Ok(stats)
     }
 
     /// The store, for scans and notices.
@@ -274,8 +295,10 @@ impl Cache {
     ) -> Result<T, PurgeError> {
         let shared = &self.shared;
         let mut purging = pin!(purging);
+        let since = shared.clock.micros();
         // A store in memory has done it at once, and needs no runtime's timer.
         let at_once = poll_fn(|cx| Poll::Ready(purging.as_mut().poll(cx))).await;
+        let is_waited_for = at_once.is_pending();
         let purged = match at_once {
             Poll::Ready(purged) => purged,
             // Without a runtime there is no timer either, and this must not panic where a dropped request purges.
@@ -286,6 +309,9 @@ impl Cache {
                     Err(PurgeError::Undelivered(StoreError::new("purge", late)))
                 }),
         };
+        if is_waited_for {
+            shared.waited(Operation::Purge, since);
+        }
         if let Err(PurgeError::Undelivered(_)) = &purged {
             shared.counters.store_error();
         }
@@ -314,7 +340,9 @@ impl Shared {
             match self.store.get_now(*key, now) {
                 Poll::Ready(answer) => found.push(self.noted(answer)?),
                 Poll::Pending => {
-                    return self.within("read", self.store.get(keys, now)).await;
+                    return self
+                        .within(Operation::Read, self.store.get(keys, now))
+                        .await;
                 }
             }
         }
@@ -331,7 +359,9 @@ impl Shared {
             Poll::Ready(answer) => self.noted(answer),
             Poll::Pending => {
                 let ops = [(key, op)];
-                let done = self.within("write", self.store.apply(&ops, now)).await?;
+                let done = self
+                    .within(Operation::Write, self.store.apply(&ops, now))
+                    .await?;
                 done.first()
                     .copied()
                     .ok_or_else(|| StoreError::new("write", "no answer for the change"))
@@ -342,20 +372,41 @@ impl Shared {
     pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
         match self.store.admits_now(stamp, marks) {
             Poll::Ready(answer) => self.noted(answer),
-            Poll::Pending => self.within("check", self.store.admits(stamp, marks)).await,
+            Poll::Pending => {
+                self.within(Operation::Check, self.store.admits(stamp, marks))
+                    .await
+            }
+        }
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        match self.store.facts_now() {
+            Poll::Ready(answer) => self.noted(answer),
+            Poll::Pending => {
+                let asked = tokio::time::timeout(self.store_timeout, self.store.facts()).await;
+                self.noted(asked.unwrap_or_else(|late| Err(StoreError::new("describe", late))))
+            }
         }
     }
 
     async fn within<T>(
         &self,
-        action: &'static str,
+        operation: Operation,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let since = self.clock.micros();
         let answer = match tokio::time::timeout(self.store_timeout, call).await {
             Ok(answer) => answer,
-            Err(elapsed) => Err(StoreError::new(action, elapsed)),
+            Err(elapsed) => Err(StoreError::new(operation.as_str(), elapsed)),
         };
+        self.waited(operation, since);
         self.noted(answer)
+    }
+
+    /// Notes how long the store was waited for.
+    fn waited(&self, operation: Operation, since: u64) {
+        let micros = self.clock.micros().saturating_sub(since);
+        self.counters.latencies.record(operation, micros);
     }
 
     fn noted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {

@@ -56,7 +56,9 @@ fn tell(cache: &Cache, parts: &Parts) -> Option<Identity> {
 
 /// Another extractor that says who is asking: what it is put round counts as read, whatever comes of it.
 ///
-/// The answer of a handler with such an extractor is stored only where pages vary on a person. An extractor of the application's own that is
+/// The answer of a handler with such an extractor is stored only where pages vary on a person, and only for a person: what an anonymous
+/// request comes to is served and not stored, since larder cannot see what the extractor found. [`Identity`] can be seen, so read that where
+/// visitors should share a page. An extractor of the application's own that is
 /// used bare is not seen by larder; [`testing::assert_cacheable`](crate::testing::assert_cacheable) finds those that are wrapped on routes
 /// that do not vary.
 ///

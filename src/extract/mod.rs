@@ -29,12 +29,23 @@
 //! ```
 
 mod cache;
+mod client_ip;
 mod identity;
 mod missing;
+mod not_met;
 mod page;
+mod preconditions;
+mod validators;
+
+#[cfg(test)]
+mod preconditions_tests;
 
 pub use self::cache::Caches;
+pub use self::client_ip::ClientIpRejection;
 pub use self::identity::Personal;
 pub use self::missing::MissingLayer;
+pub use self::not_met::NotMet;
 pub use self::page::Page;
+pub use self::preconditions::Preconditions;
+pub use self::validators::Validators;
 pub use crate::page::Looked;

@@ -1,5 +1,7 @@
 //! `Accept-Encoding` (RFC 9110 §12.5.3): which content codings a request takes.
 
+use std::cmp::Reverse;
+
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 
@@ -34,11 +36,49 @@ pub(crate) fn normal(headers: &HeaderMap) -> Option<Vec<u8>> {
     quality::normal(headers, &ACCEPT_ENCODING, coding)
 }
 
-fn is_accepted(accepted: &[Weighted], coding: &str) -> bool {
-    // Of several weights the lowest comes last.
+/// What an answer is best wrapped in, of what is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// The place of the coding; `None` is an answer without any.
+    pub(crate) coding: Option<usize>,
+    /// Does the request refuse an answer without any?
+    pub(crate) identity_refused: bool,
+}
+
+/// The coding that the request wants most among those offered, and of those of one weight the first.
+///
+/// `identity` that the field does not mention is acceptable, but least (RFC 9110 §12.5.3). So it is for a request without the field, or with
+/// one that cannot be read: it is best served without a coding.
+pub(crate) fn choose(request: &HeaderMap, offered: &[impl AsRef<str>]) -> Chosen {
+    let accepted = match Preferences::parse(request, &ACCEPT_ENCODING, coding) {
+        Preferences::Absent | Preferences::Unreadable => Vec::new(),
+        Preferences::Members(members) => members,
+    };
+    let identity = weight(&accepted, IDENTITY);
+    let best = offered
+        .iter()
+        .enumerate()
+        .filter_map(|(place, name)| Some((weight(&accepted, name.as_ref())?, place)))
+        .filter(|(quality, _)| *quality > Quality::NONE)
+        .max_by_key(|(quality, place)| (*quality, Reverse(*place)));
+    Chosen {
+        coding: best
+            .filter(|(quality, _)| identity.is_none_or(|identity| identity <= *quality))
+            .map(|(_, place)| place),
+        identity_refused: identity == Some(Quality::NONE),
+    }
+}
+
+/// The weight that the field gives a coding; of several the lowest, which comes last.
+fn weight(accepted: &[Weighted], coding: &str) -> Option<Quality> {
     let listed = |name: &str| accepted.iter().rfind(|member| member.name == name);
-    match listed(coding).or_else(|| listed("*")) {
-        Some(member) => member.quality > Quality::NONE,
+    let member = listed(coding).or_else(|| listed("*"))?;
+    Some(member.quality)
+}
+
+fn is_accepted(accepted: &[Weighted], coding: &str) -> bool {
+    match weight(accepted, coding) {
+        Some(quality) => quality > Quality::NONE,
         // Not listed: it takes a refusal to do without `identity`, and a permission to do with another.
         None => coding == IDENTITY,
     }
@@ -62,7 +102,7 @@ fn content_codings(headers: &HeaderMap) -> Option<Vec<String>> {
 }
 
 /// The name of a coding in lower case, and of two names for one the newer (RFC 9110 §8.4.1).
-fn coding(text: &[u8]) -> Option<String> {
+pub(crate) fn coding(text: &[u8]) -> Option<String> {
     if text.is_empty() || !text.iter().copied().all(is_tchar) {
         return None;
     }

@@ -108,6 +108,20 @@ fn accept() -> impl Strategy<Value = Vec<String>> {
 
 proptest! {
     #[test]
+    fn what_is_chosen_is_accepted(headers in arbitrary::lines(ACCEPT_ENCODING)) {
+        let offered = ["br", "gzip"];
+        let chosen = choose(&headers, &offered);
+        let answer = match chosen.coding {
+            Some(place) => arbitrary::map(&CONTENT_ENCODING, [offered[place]]),
+            None => HeaderMap::new(),
+        };
+        let gives_up = chosen.coding.is_none() && chosen.identity_refused;
+        prop_assert_eq!(accepts(&headers, &answer), !gives_up);
+    }
+}
+
+proptest! {
+    #[test]
     fn any_bytes_never_panic(accept in arbitrary::lines(ACCEPT_ENCODING), content in arbitrary::lines(CONTENT_ENCODING)) {
         prop_assert!(accepts(&accept, &content) || !accept.is_empty());
         prop_assert_eq!(normal(&accept).is_none(), accept.is_empty());

@@ -31,22 +31,45 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Cookie<'a> {
 
 /// All cookies of a request, as pairs of name and value.
 pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pairs(headers).filter_map(split)
+}
+
+/// What stands between the semicolons, of all lines.
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(COOKIE)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| {
-            let at = pair.iter().position(|byte| *byte == b'=')?;
-            let value = pair[at + 1..].trim_ascii();
-            let bare = value
-                .strip_prefix(b"\"")
-                .and_then(|value| value.strip_suffix(b"\""));
-            Some((pair[..at].trim_ascii(), bare.unwrap_or(value)))
-        })
+        .map(<[u8]>::trim_ascii)
+}
+
+/// Name and value of a pair; `None` if it has no name.
+pub(crate) fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = pair.iter().position(|byte| *byte == b'=')?;
+    Some((pair[..at].trim_ascii(), bare(pair[at + 1..].trim_ascii())))
+}
+
+/// The value without the quotes round it.
+fn bare(value: &[u8]) -> &[u8] {
+    value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""))
+        .unwrap_or(value)
+}
+
+/// Adds the pair that [`split`] reads as this name and value: in quotes only where it would be read otherwise without.
+pub(crate) fn write(line: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let is_itself = bare(value.trim_ascii()) == value;
+    let quotes: &[u8] = if is_itself { b"" } else { b"\"" };
+    for part in [name, b"=", quotes, value, quotes] {
+        line.extend_from_slice(part);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(lines: &[&str]) -> HeaderMap {
@@ -73,5 +96,31 @@ mod tests {
         assert_eq!(cookie(&headers(&["s=1; s=2"]), "s"), Cookie::Ambiguous);
         assert_eq!(cookie(&headers(&["s=1", "s=2"]), "s"), Cookie::Ambiguous);
         assert_eq!(cookie(&headers(&["s=1; s=1"]), "s"), Cookie::Value(b"1"));
+    }
+
+    #[test]
+    fn a_value_is_quoted_only_where_it_must_be() {
+        for (value, pair) in [
+            ("EUR", "c=EUR"),
+            ("", "c="),
+            ("\"", "c=\""),
+            (" EUR", "c=\" EUR\""),
+            ("\"EUR\"", "c=\"\"EUR\"\""),
+        ] {
+            let mut line = Vec::new();
+            write(&mut line, b"c", value.as_bytes());
+            assert_eq!(line, pair.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_is_read_again_as_it_was_written(pair in "c=[\" ab=]{0,8}") {
+            let (name, value) = split(pair.trim_ascii().as_bytes()).unwrap();
+            let mut line = Vec::new();
+            write(&mut line, name, value);
+            prop_assert_eq!(split(&line), Some((name, value)));
+            prop_assert_eq!(line.trim_ascii(), &*line);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Fifty mean Gregorian years.
 const FIFTY_YEARS: Duration = Duration::from_secs(50 * 31_556_952);
@@ -12,6 +12,15 @@ const MAX_LEN: usize = 33;
 
 /// The first second that has no date, since a year has four digits: 10000-01-01.
 const END_OF_DATES: Duration = Duration::from_secs(253_402_300_800);
+
+/// The date of a field with one line; several are not one date, even if they are equal.
+pub(crate) fn only(headers: &HeaderMap, name: &HeaderName, now: SystemTime) -> Option<SystemTime> {
+    let mut lines = headers.get_all(name).into_iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => parse(line, now),
+        _ => None,
+    }
+}
 
 /// Reads an IMF-fixdate, RFC 850 or asctime date. `now` places the two-digit years of RFC 850.
 ///

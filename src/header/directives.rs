@@ -33,7 +33,8 @@ pub(crate) fn directives<'a>(
         .map(directive)
 }
 
-fn directive(member: &[u8]) -> Result<Directive<'_>, Malformed> {
+/// Reads one member.
+pub(crate) fn directive(member: &[u8]) -> Result<Directive<'_>, Malformed> {
     let end = member.iter().position(|&byte| !is_tchar(byte));
     let (name, rest) = member.split_at(end.unwrap_or(member.len()));
 

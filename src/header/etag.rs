@@ -116,6 +116,17 @@ impl<'a> TagList<'a> {
             Self::Absent | Self::Malformed => false,
         }
     }
+
+    /// Does it name the current representation byte for byte, by strong comparison?
+    pub(crate) fn matches_strongly(&self, current: Option<EntityTag<'_>>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Tags(tags) => {
+                current.is_some_and(|current| tags.iter().any(|tag| tag.strong_eq(current)))
+            }
+            Self::Absent | Self::Malformed => false,
+        }
+    }
 }
 
 /// Adds the tags of one line; `None` if it is no list of them, or if they become too many.
@@ -149,7 +160,7 @@ fn skip(text: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
 }
 
 /// Whether the byte may stand between the quotes: no whitespace, no control, no quote.
-fn is_etagc(byte: u8) -> bool {
+pub(super) fn is_etagc(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
 }
 
@@ -319,6 +330,22 @@ mod tests {
         assert!(!matches(&["\"a\""], &[]));
         assert!(!matches(&[], &["\"a\""]));
         assert!(!matches(&[r#"*, "a""#], &[r#""a""#]));
+    }
+
+    #[test]
+    fn a_list_matches_strongly_what_it_names_byte_for_byte() {
+        let matches = |list: &[&str], current: &[&str]| {
+            let current = arbitrary::map(&ETAG, current);
+            let list = arbitrary::map(&IF_MATCH, list);
+            TagList::parse(&list, &IF_MATCH).matches_strongly(EntityTag::of(&current))
+        };
+        assert!(matches(&[r#"W/"a", "a""#], &[r#""a""#]));
+        assert!(matches(&["*"], &[]));
+        assert!(!matches(&[r#"W/"a""#], &[r#"W/"a""#]));
+        assert!(!matches(&[r#""a""#], &[r#"W/"a""#]));
+        assert!(!matches(&[r#"W/"a""#], &[r#""a""#]));
+        assert!(!matches(&["\"a\""], &[]));
+        assert!(!matches(&["a"], &["\"a\""]));
     }
 
     proptest! {

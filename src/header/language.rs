@@ -48,6 +48,43 @@ impl AcceptLanguage {
                 .all(|language| !self.refuses(language.as_ref()))
     }
 
+    /// The language that the request wants most among those offered, by its place: lookup (RFC 4647 §3.4) for each range, the weightiest
+    /// first, and of ranges of one weight what is offered first. `None` if it wants none of them.
+    ///
+    /// A range that lookup finds nothing for means what is more special, too: `pt` where only `pt-BR` is offered.
+    pub(crate) fn choose(&self, offered: &[impl AsRef<str>]) -> Option<usize> {
+        self.0
+            .chunk_by(|one, other| one.quality == other.quality)
+            .take_while(|level| level[0].quality > Quality::NONE)
+            .find_map(|level| {
+                let found = level.iter().filter_map(|range| self.find(range, offered));
+                found.min()
+            })
+    }
+
+    /// The first of these languages that the request does not refuse.
+    pub(crate) fn first_bearable(&self, offered: &[impl AsRef<str>]) -> Option<usize> {
+        offered.iter().position(|tag| !self.refuses(tag.as_ref()))
+    }
+
+    fn find(&self, range: &Weighted, offered: &[impl AsRef<str>]) -> Option<usize> {
+        let first = |is_meant: &dyn Fn(&str) -> bool| {
+            let mut tags = offered.iter().map(AsRef::as_ref);
+            tags.position(|tag| is_meant(tag) && !self.refuses(tag))
+        };
+        let name = range.name.as_str();
+        if name == "*" {
+            // Whatever no other range speaks of.
+            return first(&|tag| {
+                let range = self.most_specific(tag);
+                range.is_some_and(|range| range.name == "*")
+            });
+        }
+        std::iter::successors(Some(name), |range| shorter(range))
+            .find_map(|range| first(&|tag| tag.eq_ignore_ascii_case(range)))
+            .or_else(|| first(&|tag| matches(name, tag)))
+    }
+
     /// A range that names more of the language says more of it, and `*` says the least.
     fn quality_of(&self, language: &str) -> Quality {
         self.most_specific(language)
@@ -108,8 +145,17 @@ fn matches(range: &str, language: &str) -> bool {
             })
 }
 
+/// The range without its last subtag, nor what only introduces that.
+fn shorter(range: &str) -> Option<&str> {
+    let (rest, _) = range.rsplit_once('-')?;
+    match rest.rsplit_once('-') {
+        Some((rest, introducing)) if introducing.len() == 1 => Some(rest),
+        _ => Some(rest),
+    }
+}
+
 /// A basic language range (RFC 4647 §2.1) in lower case.
-fn range(text: &[u8]) -> Option<String> {
+pub(crate) fn range(text: &[u8]) -> Option<String> {
     let mut subtags = text.split(|byte| *byte == b'-');
     let first = subtags.next()?;
     let fits = |subtag: &[u8]| (1..=8).contains(&subtag.len());

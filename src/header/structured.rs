@@ -7,7 +7,7 @@ use sfv::{Dictionary, Parser};
 ///
 /// Lines are joined before they are read (RFC 9651 §4.2), so a line without members between others is an empty member, which
 /// the grammar does not have. Of a repeated key the last member stands.
-pub(super) fn dictionary(headers: &HeaderMap, field: &HeaderName) -> Option<Dictionary> {
+pub(crate) fn dictionary(headers: &HeaderMap, field: &HeaderName) -> Option<Dictionary> {
     let lines: Vec<&[u8]> = headers
         .get_all(field)
         .into_iter()

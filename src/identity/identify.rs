@@ -1,5 +1,7 @@
 //! From a request to who sent it.
 
+use http::HeaderName;
+
 use super::IdentityType;
 use super::value::Identity;
 use crate::request::RequestHead;
@@ -8,6 +10,9 @@ use crate::request::RequestHead;
 ///
 /// It is asked for every request, before the handler, so it must be quick, and say the same for the same request. What panics is taken for
 /// [unclear](Identity::unclear).
+///
+/// What these tell apart is taken for a person, unless it says otherwise ([`of_no_person`](Self::of_no_person)): `private` pages are stored
+/// for it. Together, they are one person only where each of them is known.
 ///
 /// Ready-made: [`extension`](super::extension), [`cookie`](super::cookie), [`header`](super::header), [`closure`](super::closure),
 /// [`path_param`](super::path_param), [`client_ip`](super::client_ip).
@@ -22,6 +27,20 @@ pub trait Identify: Send + Sync + 'static {
     #[doc(hidden)]
     fn types(&self) -> Vec<IdentityType> {
         Vec::new()
+    }
+
+    /// The request fields that name somebody, so that a [shared](crate::CacheLayer::shared) page does not see them.
+    #[doc(hidden)]
+    fn fields(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// The same, where it tells requests apart and no person: a tenant, a shop. Nothing is stored for it that is meant for one person alone.
+    fn of_no_person(self) -> OfNoPerson<Self>
+    where
+        Self: Sized,
+    {
+        OfNoPerson(self)
     }
 
     /// This, or the other where this says that there is nobody: a user, or else an address.
@@ -41,6 +60,24 @@ pub trait Identify: Send + Sync + 'static {
     }
 }
 
+/// See [`Identify::of_no_person`].
+#[derive(Clone, Debug)]
+pub struct OfNoPerson<A>(A);
+
+impl<A: Identify> Identify for OfNoPerson<A> {
+    fn identify(&self, request: &RequestHead<'_>) -> Identity {
+        self.0.identify(request).of_no_person()
+    }
+
+    fn name(&self) -> String {
+        format!("({} of no person)", self.0.name())
+    }
+
+    fn types(&self) -> Vec<IdentityType> {
+        self.0.types()
+    }
+}
+
 /// See [`Identify::or`].
 #[derive(Clone, Debug)]
 pub struct Or<A, B>(A, B);
@@ -55,7 +92,7 @@ impl<A: Identify, B: Identify> Identify for Or<A, B> {
         match first.is_known() || first.is_unclear() {
             true => first,
             // That there is nobody is a part of it: who signs in becomes somebody else.
-            false => first.and(self.1.identify(request)),
+            false => first.of_no_person().and(self.1.identify(request)),
         }
     }
 
@@ -65,6 +102,10 @@ impl<A: Identify, B: Identify> Identify for Or<A, B> {
 
     fn types(&self) -> Vec<IdentityType> {
         [self.0.types(), self.1.types()].concat()
+    }
+
+    fn fields(&self) -> Vec<HeaderName> {
+        [self.0.fields(), self.1.fields()].concat()
     }
 }
 
@@ -79,5 +120,9 @@ impl<A: Identify, B: Identify> Identify for And<A, B> {
 
     fn types(&self) -> Vec<IdentityType> {
         [self.0.types(), self.1.types()].concat()
+    }
+
+    fn fields(&self) -> Vec<HeaderName> {
+        [self.0.fields(), self.1.fields()].concat()
     }
 }

@@ -4,18 +4,27 @@
 //! extension of a type that the application registered with
 //! [`CacheBuilder::identity`](crate::cache::CacheBuilder::identity), because its own authentication puts it there.
 
+pub mod client;
 mod identify;
+#[cfg(feature = "axum")]
+mod path;
 mod secret;
 mod sources;
 mod trace;
 mod value;
 
-use std::any::type_name;
+use std::any::{TypeId, type_name};
 use std::fmt;
 
 use http::Extensions;
 
-pub use self::identify::{And, Identify, Or};
+pub use self::client::{
+    ClientIp, ClientIpLayer, ClientIpService, ClientNetwork, PrefixError, Translator,
+    TrustedProxies, TrustedProxiesError, client_ip,
+};
+pub use self::identify::{And, Identify, OfNoPerson, Or};
+#[cfg(feature = "axum")]
+pub use self::path::{PathParam, path_param};
 pub(crate) use self::secret::{IdentityDigest, Secret};
 pub use self::sources::{
     Closure, Extension, Field, NamedCookie, closure, cookie, extension, header,
@@ -28,6 +37,7 @@ pub use self::value::Identity;
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 pub struct IdentityType {
+    id: TypeId,
     name: &'static str,
     is_present: fn(&Extensions) -> bool,
     remove: fn(&mut Extensions),
@@ -36,12 +46,17 @@ pub struct IdentityType {
 impl IdentityType {
     pub(crate) fn of<T: Clone + Send + Sync + 'static>() -> Self {
         Self {
+            id: TypeId::of::<T>(),
             name: type_name::<T>(),
             is_present: |extensions| extensions.get::<T>().is_some(),
             remove: |extensions| {
                 extensions.remove::<T>();
             },
         }
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.id == other.id
     }
 
     pub(crate) fn is_present(&self, extensions: &Extensions) -> bool {

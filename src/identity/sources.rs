@@ -1,6 +1,7 @@
 //! Where it stands who is asking.
 
 use std::any::type_name;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -12,7 +13,8 @@ use super::value::Identity;
 use crate::header::{Cookie, cookie as find_cookie};
 use crate::request::RequestHead;
 
-/// Who the application's own authentication says it is: an extension of type `T`, and what in it tells one person from another.
+/// Who the application's own authentication says it is: an extension of type `T`, and what in it tells one person from another. `name` says
+/// what that is, and is the kind of the [`Identity`].
 ///
 /// The type is registered as with [`CacheBuilder::identity`](crate::cache::CacheBuilder::identity). A request without it is anonymous.
 ///
@@ -25,11 +27,12 @@ use crate::request::RequestHead;
 /// }
 ///
 /// let cache = Cache::builder(NullStore)
-///     .user(identity::extension(|user: &CurrentUser| user.id.to_be_bytes()))
+///     .user(identity::extension("user", |user: &CurrentUser| user.id.to_be_bytes()))
 ///     .build()?;
 /// # Ok::<(), larder::BuildError>(())
 /// ```
 pub fn extension<T, V>(
+    name: impl Into<Cow<'static, str>>,
     tell: impl Fn(&T) -> V + Send + Sync + 'static,
 ) -> Extension<T, impl Fn(&T) -> V + Send + Sync + 'static>
 where
@@ -37,6 +40,7 @@ where
     V: AsRef<[u8]> + 'static,
 {
     Extension {
+        name: name.into(),
         tell,
         marker: PhantomData,
     }
@@ -44,6 +48,7 @@ where
 
 /// See [`extension`].
 pub struct Extension<T, F> {
+    name: Cow<'static, str>,
     tell: F,
     marker: PhantomData<fn(&T)>,
 }
@@ -55,7 +60,7 @@ where
     V: AsRef<[u8]> + 'static,
 {
     fn identify(&self, request: &RequestHead<'_>) -> Identity {
-        let kind = type_name::<T>();
+        let kind = self.name.clone();
         match request.extensions.get::<T>() {
             Some(user) => Identity::known(kind, (self.tell)(user)),
             None => Identity::anonymous(kind),
@@ -63,7 +68,7 @@ where
     }
 
     fn name(&self) -> String {
-        format!("extension {}", type_name::<T>())
+        format!("extension {} of {}", self.name, type_name::<T>())
     }
 
     fn types(&self) -> Vec<IdentityType> {
@@ -73,7 +78,7 @@ where
 
 impl<T, F> fmt::Debug for Extension<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "extension {}", type_name::<T>())
+        write!(f, "extension {} of {}", self.name, type_name::<T>())
     }
 }
 
@@ -108,7 +113,7 @@ impl Identify for NamedCookie {
     }
 }
 
-/// Whoever sends this field: an API key. Without it, or with an empty one, a request is anonymous; two lines of it are
+/// Whoever sends this field: an API key. A guard outside of the page layer must have found it good, since anyone can send one. Without it, or with an empty one, a request is anonymous; two lines of it are
 /// [unclear](Identity::unclear).
 pub fn header(name: HeaderName) -> Field {
     Field { name }
@@ -135,10 +140,14 @@ impl Identify for Field {
     fn name(&self) -> String {
         format!("field {}", self.name)
     }
+
+    fn fields(&self) -> Vec<HeaderName> {
+        vec![self.name.clone()]
+    }
 }
 
 /// Whoever `tell` says it is: the subject of a token, for example. Verify the token first: whoever can make up a subject gets what is stored
-/// for it. `None` is nobody in particular.
+/// for it. `None` is nobody in particular. `name` says what it tells, and is the kind of the [`Identity`].
 ///
 /// ```
 /// use larder::identity;
@@ -151,7 +160,7 @@ impl Identify for Field {
 /// # let _ = by_subject;
 /// ```
 pub fn closure<V>(
-    name: impl Into<String>,
+    name: impl Into<Cow<'static, str>>,
     tell: impl Fn(&RequestHead<'_>) -> Option<V> + Send + Sync + 'static,
 ) -> Closure<impl Fn(&RequestHead<'_>) -> Option<V> + Send + Sync + 'static>
 where
@@ -165,7 +174,7 @@ where
 
 /// See [`closure`].
 pub struct Closure<F> {
-    name: String,
+    name: Cow<'static, str>,
     tell: F,
 }
 
@@ -175,7 +184,7 @@ where
     V: AsRef<[u8]> + 'static,
 {
     fn identify(&self, request: &RequestHead<'_>) -> Identity {
-        let kind = self.name();
+        let kind = self.name.clone();
         match (self.tell)(request) {
             Some(value) => Identity::known(kind, value),
             None => Identity::anonymous(kind),

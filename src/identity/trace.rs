@@ -36,13 +36,12 @@ struct Shared {
     stamps: Mutex<Vec<Stamp>>,
 }
 
-/// Which identities were read on the way to an answer.
+/// Which identities were read on the way to an answer, in order; `None` is anyone's, without saying whose.
 #[derive(Debug, Default)]
-struct Reads {
-    /// Of somebody, without saying what.
-    of_anyone: bool,
-    of: Vec<Identity>,
-}
+struct Reads(Vec<Option<Identity>>);
+
+/// How many reads are told apart; with more, all count as one of anyone's.
+const MOST_READS: usize = 64;
 
 /// The trace as it travels in a request, with the number of page layers that it has passed.
 #[derive(Clone, Debug, Default)]
@@ -63,31 +62,44 @@ impl Trace {
         extensions.get_or_insert_default::<Traced>().trace.clone()
     }
 
-    /// Marks the request as one whose answer depends on who is asking.
+    /// Marks the request as one whose answer depends on who is asking: it may be stored for the user whom the key holds, and for nobody else.
     pub fn read_identity(&self) {
-        self.reads().of_anyone = true;
+        self.reads().add(None);
     }
 
     /// Marks the request as one whose answer depends on `identity`: pages that vary on that very identity may still be stored.
     pub fn read(&self, identity: Identity) {
-        let mut reads = self.reads();
-        if !reads.of.contains(&identity) {
-            reads.of.push(identity);
-        }
+        self.reads().add(Some(identity));
     }
 
     /// Does the answer depend on who is asking, as far as was said?
     pub fn has_read_identity(&self) -> bool {
-        let reads = self.reads();
-        reads.of_anyone || !reads.of.is_empty()
+        !self.reads().0.is_empty()
     }
 
-    /// Does a key that holds `keyed` know all that was read?
-    pub(crate) fn is_covered_by(&self, keyed: Option<&Identity>) -> bool {
+    /// How many reads there were so far: those of layers outside, whose business it is what they pass on.
+    pub(crate) fn count_reads(&self) -> usize {
+        self.reads().0.len()
+    }
+
+    /// Does a key that holds `keyed` know all that was read since? `holds_the_user`: does it hold whom the application takes for the user?
+    pub(crate) fn is_covered_by(
+        &self,
+        keyed: Option<&Identity>,
+        holds_the_user: bool,
+        since: usize,
+    ) -> bool {
         let reads = self.reads();
-        let knows_the_person = || keyed.is_some_and(Identity::is_of_a_person);
+        // That a key holds nobody does not tell that nobody was read: authentication may stand within the layer.
+        let knows_the_person = holds_the_user && keyed.is_some_and(|keyed| !keyed.is_anonymous());
         let knows = |read| keyed.is_some_and(|keyed| keyed.covers(read));
-        (!reads.of_anyone || knows_the_person()) && reads.of.iter().all(knows)
+        if reads.are_too_many() {
+            return knows_the_person;
+        }
+        reads.0.iter().skip(since).all(|read| match read {
+            None => knows_the_person,
+            Some(read) => knows(read),
+        })
     }
 
     fn reads(&self) -> std::sync::MutexGuard<'_, Reads> {
@@ -114,9 +126,52 @@ impl Trace {
     }
 }
 
+impl Reads {
+    fn add(&mut self, read: Option<Identity>) {
+        match self.0.len() {
+            ..MOST_READS => self.0.push(read),
+            MOST_READS => self.0.push(None),
+            _ => {}
+        }
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.0.len() > MOST_READS
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_read_since_a_layer_counts_for_it() {
+        let trace = Trace::default();
+        let alice = Identity::known("user", "alice");
+        trace.read(alice.clone());
+        trace.read_identity();
+        let since = trace.count_reads();
+        assert!(trace.is_covered_by(None, false, since));
+        assert!(!trace.is_covered_by(None, false, 0));
+        trace.read(alice.clone());
+        assert!(!trace.is_covered_by(None, false, since));
+        assert!(trace.is_covered_by(Some(&alice), false, since));
+        trace.read_identity();
+        assert!(!trace.is_covered_by(Some(&alice), false, since));
+        assert!(trace.is_covered_by(Some(&alice), true, since));
+    }
+
+    #[test]
+    fn however_much_was_read_nothing_is_forgotten() {
+        let trace = Trace::default();
+        for _ in 0..10_000 {
+            trace.read(Identity::anonymous("user"));
+        }
+        let since = trace.count_reads();
+        assert!(since <= MOST_READS + 1);
+        trace.read_identity();
+        assert!(!trace.is_covered_by(None, true, since));
+    }
 
     #[test]
     fn the_first_stamp_of_a_fence_counts() {

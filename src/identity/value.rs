@@ -84,12 +84,10 @@ impl Identity {
         self
     }
 
-    /// Is no person known?
+    /// Is no person known, or not every person that it takes? A tenant does not make one person of all its visitors.
     pub fn is_anonymous(&self) -> bool {
-        !self
-            .parts
-            .iter()
-            .any(|part| part.person && part.value.is_some())
+        let mut persons = self.parts.iter().filter(|part| part.person).peekable();
+        persons.peek().is_none() || persons.any(|part| part.value.is_none())
     }
 
     /// Can it not be told?
@@ -110,6 +108,12 @@ impl Identity {
                 let mut own = self.parts.iter();
                 own.any(|own| own.kind == part.kind && own.value == part.value)
             })
+    }
+
+    /// Is some person known of those that it takes?
+    pub(crate) fn names_somebody(&self) -> bool {
+        let mut parts = self.parts.iter();
+        parts.any(|part| part.person && part.value.is_some())
     }
 
     /// Does it say who the person is, or that there is none?
@@ -190,6 +194,13 @@ mod tests {
         assert!(Identity::known("ip", "1").of_no_person().is_anonymous());
         assert!(!Identity::known("user", "").is_anonymous());
         assert!(Identity::known("user", vec![0; LONGEST + 1]).is_unclear());
+        let tenant = Identity::known("tenant", "t");
+        assert!(
+            Identity::anonymous("user")
+                .and(tenant.clone())
+                .is_anonymous()
+        );
+        assert!(!Identity::known("user", "u").and(tenant).is_anonymous());
     }
 
     #[test]

@@ -135,6 +135,8 @@ tokens! {
         Forwarding = "forwarding",
         /// A key beyond the bound in bytes.
         KeyLength = "key-length",
+        /// A declared part of the key cannot be told: a cookie has two values, or a closure panics.
+        KeyPart = "key-part",
         /// The request says `no-store`, and nothing was stored to answer it from.
         NoStore = "request-no-store",
         /// `Connection` names fields that a proxy within takes away, so that the handler does not see what would be keyed.
@@ -214,6 +216,21 @@ tokens! {
     }
 }
 
+impl NotStored {
+    /// Is what was refused for one person, or for some, as far as that is the reason?
+    pub(crate) const fn is_personal(self) -> bool {
+        matches!(
+            self,
+            Self::Private
+                | Self::Credentials
+                | Self::Identity
+                | Self::SetCookie
+                | Self::PerPerson
+                | Self::KeyParts
+        )
+    }
+}
+
 impl Reason {
     /// How many different reasons there are.
     pub(crate) const COUNT: usize = 1
@@ -286,6 +303,45 @@ impl Reason {
             Self::StaleOnError(how) => Some(how.as_str()),
             Self::Unanswered(why) => Some(why.as_str()),
         }
+    }
+
+    /// What the store lacked, where it was asked and lacked something.
+    pub const fn absence(self) -> Option<Absence> {
+        match self {
+            Self::Collapsed(absence)
+            | Self::Stored(absence)
+            | Self::StoredAlone(absence)
+            | Self::Refused(absence, _)
+            | Self::RefusedAlone(absence, _)
+            | Self::Validated(absence) => Some(absence),
+            Self::Hit
+            | Self::Bypassed(_)
+            | Self::StaleHit(_)
+            | Self::StaleOnError(_)
+            | Self::Unanswered(_) => None,
+        }
+    }
+
+    /// What became of the request, in one word: the `result` of metrics and events.
+    pub const fn result(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Collapsed(_) => "collapsed",
+            Self::Stored(_) | Self::StoredAlone(_) => "stored",
+            Self::Refused(..) | Self::RefusedAlone(..) => "refused",
+            Self::Bypassed(_) => "bypassed",
+            Self::StaleHit(_) => "stale",
+            Self::Validated(_) => "validated",
+            Self::StaleOnError(_) => "stale-on-error",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+
+    /// The word that goes with [`result`](Self::result): [`detail`](Self::detail), else what the store lacked; empty for a plain hit.
+    pub fn word(self) -> &'static str {
+        self.detail()
+            .or(self.absence().map(Absence::as_str))
+            .unwrap_or_default()
     }
 
     /// The word of `X-Cache`.

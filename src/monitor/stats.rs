@@ -1,31 +1,35 @@
-//! Counts of every reason, spread so that threads do not meet.
+//! What a cache has done since it was built, as values to be read.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::reason::{Absence, Reason};
+use serde::Serialize;
 
-const SHARDS: usize = 8;
+use super::counts::Counts;
+use super::histogram::{Latencies, StoreLatencies};
+use super::request::{self, Event};
+use super::routes::{Route, Routes};
+use crate::store::StoreFacts;
 
-/// Counters that requests on different threads raise without sharing a cache line.
+/// What is counted while requests are answered.
+#[derive(Default)]
 pub(crate) struct Counters {
-    shards: [Shard; SHARDS],
+    routes: Routes,
+    pub(crate) latencies: Latencies,
     store_errors: AtomicU64,
     foreign: AtomicU64,
 }
 
-#[repr(align(128))]
-struct Shard([AtomicU64; Reason::COUNT]);
-
 impl Counters {
-    pub(crate) fn count(&self, reason: Reason) {
-        self.shards[shard()].0[reason.index()].fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn route(&self, label: Option<&str>) -> &Arc<Route> {
+        self.routes.find(label)
     }
 
     pub(crate) fn store_error(&self) {
         self.store_errors.fetch_add(1, Ordering::Relaxed);
+        request::note(Event::Error);
     }
 
     pub(crate) fn foreign(&self) {
@@ -33,31 +37,20 @@ impl Counters {
     }
 
     pub(crate) fn read(&self) -> Stats {
-        let mut reasons = Vec::new();
-        for reason in Reason::all() {
-            let count = self
-                .shards
-                .iter()
-                .map(|shard| shard.0[reason.index()].load(Ordering::Relaxed))
-                .sum();
-            if count > 0 {
-                reasons.push((reason, count));
-            }
-        }
+        let routes: Vec<RouteStats> = self
+            .routes
+            .read()
+            .into_iter()
+            .map(|(route, counts)| RouteStats { route, counts })
+            .collect();
         Stats {
-            reasons,
+            cache: String::new(),
+            counts: Counts::sum(routes.iter().map(|route| &route.counts)),
             store_errors: self.store_errors.load(Ordering::Relaxed),
             foreign: self.foreign.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            shards: [const { Shard([const { AtomicU64::new(0) }; Reason::COUNT]) }; SHARDS],
-            store_errors: AtomicU64::new(0),
-            foreign: AtomicU64::new(0),
+            store: StoreFacts::default(),
+            store_latencies: self.latencies.read(),
+            routes,
         }
     }
 }
@@ -68,144 +61,131 @@ impl fmt::Debug for Counters {
     }
 }
 
-/// This thread's shard: threads take turns.
-fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static MINE: Cell<usize> = const { Cell::new(usize::MAX) });
-    MINE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        mine.get()
-    })
-}
-
-/// How often each reason answered, since the cache was built. Read it with [`Cache::stats`](crate::Cache::stats).
-#[derive(Clone, Debug, Default)]
+/// What a cache has done since it was built: the [`Counts`] of all its routes together, and of each. Read it with
+/// [`Cache::stats`](crate::Cache::stats).
+///
+/// It holds no key, no address and no body, and at most 1,000 routes by the labels that the application gave them; so it may be shown, also as
+/// JSON: `cache` (its name), the fields of [`Counts`], `store_errors`, `foreign`, `store` (see [`StoreFacts`]), `store_latencies` (`read`,
+/// `write`, `check`, `purge`, see [`Latency`](super::Latency)), and `routes`: a list of objects with `route` and the fields of [`Counts`].
+///
+/// ```
+/// use larder::{Cache, NullStore};
+///
+/// let cache = Cache::builder(NullStore).name("shop").build()?;
+/// let stats = cache.stats();
+/// assert_eq!((stats.hits(), stats.hit_rate()), (0, None));
+/// assert!(stats.to_json().starts_with(r#"{"cache":"shop","requests":0,"#));
+/// # Ok::<(), larder::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Stats {
-    reasons: Vec<(Reason, u64)>,
+    pub(crate) cache: String,
+    #[serde(flatten)]
+    counts: Counts,
     /// Calls of the store that failed or took too long.
     pub store_errors: u64,
     /// Records found in the store that could not be read: foreign, torn, or of another version.
     pub foreign: u64,
+    /// What the store says of itself, as far as it says so without being waited for;
+    /// [`Cache::stats_with_store`](crate::Cache::stats_with_store) asks it.
+    pub store: StoreFacts,
+    /// How long the store was waited for.
+    pub store_latencies: StoreLatencies,
+    /// Each route that was asked for, by label: what [`named`](crate::CacheLayer::named) says, else the path that axum matched, else
+    /// `(unmatched)`; beyond a thousand, `(other)`.
+    pub routes: Vec<RouteStats>,
+}
+
+/// What a cache has done for one route. It reads as the [`Counts`] of that route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RouteStats {
+    /// The route's label.
+    pub route: String,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 impl Stats {
-    /// How often this reason answered.
-    pub fn count(&self, reason: Reason) -> u64 {
-        self.sum(|other| other == reason)
+    /// The cache's name.
+    pub fn cache(&self) -> &str {
+        &self.cache
     }
 
-    /// Answers from the store, without a word with the handler: fresh ones, and stale ones that are refreshed or that the request accepts.
-    pub fn hits(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Hit | Reason::StaleHit(_)))
+    /// What was counted under this label, if anything was.
+    pub fn route(&self, label: &str) -> Option<&RouteStats> {
+        self.routes.iter().find(|route| route.route == label)
     }
 
-    /// Answers from the store that the handler confirmed (304).
-    pub fn validated(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Validated(_)))
+    /// All of it as one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and texts are always JSON")
     }
+}
 
-    /// Stale answers in place of a handler that failed or was slow.
-    pub fn stale_on_error(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::StaleOnError(_)))
+impl Deref for Stats {
+    type Target = Counts;
+
+    fn deref(&self) -> &Counts {
+        &self.counts
     }
+}
 
-    /// Errors of the cache's own.
-    pub fn unanswered(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Unanswered(_)))
-    }
+impl Deref for RouteStats {
+    type Target = Counts;
 
-    /// Answers from the flight of another request.
-    pub fn collapsed(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Collapsed(_)))
-    }
-
-    /// Requests that looked for a stored response and had to ask the handler.
-    pub fn misses(&self) -> u64 {
-        self.sum(|reason| {
-            matches!(
-                reason,
-                Reason::Stored(_)
-                    | Reason::StoredAlone(_)
-                    | Reason::Refused(..)
-                    | Reason::RefusedAlone(..)
-            )
-        })
-    }
-
-    /// Answers of a handler that were stored.
-    pub fn stored(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Stored(_) | Reason::StoredAlone(_)))
-    }
-
-    /// Requests that found a stale response.
-    pub fn stale(&self) -> u64 {
-        self.sum(|reason| {
-            matches!(
-                reason,
-                Reason::Stored(Absence::Stale)
-                    | Reason::StoredAlone(Absence::Stale)
-                    | Reason::Refused(Absence::Stale, _)
-                    | Reason::RefusedAlone(Absence::Stale, _)
-                    | Reason::Collapsed(Absence::Stale)
-                    | Reason::Validated(Absence::Stale)
-                    | Reason::StaleHit(_)
-                    | Reason::StaleOnError(_)
-            )
-        })
-    }
-
-    /// Requests that passed the cache by.
-    pub fn bypassed(&self) -> u64 {
-        self.sum(|reason| matches!(reason, Reason::Bypassed(_)))
-    }
-
-    /// Refusals and bypasses by the word that `detail` would say, sorted by it.
-    pub fn details(&self) -> BTreeMap<&'static str, u64> {
-        let mut details = BTreeMap::new();
-        for (reason, count) in &self.reasons {
-            if let Some(word) = reason.detail() {
-                *details.entry(word).or_default() += count;
-            }
-        }
-        details
-    }
-
-    fn sum(&self, picks: impl Fn(Reason) -> bool) -> u64 {
-        self.reasons
-            .iter()
-            .filter(|(reason, _)| picks(*reason))
-            .map(|(_, count)| count)
-            .sum()
+    fn deref(&self) -> &Counts {
+        &self.counts
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::reason::{Bypass, NotStored};
+    use super::super::reason::{Absence, Bypass, NotStored, Reason};
     use super::*;
 
     #[test]
-    fn counts_of_all_threads_add_up() {
+    fn the_whole_is_the_sum_of_its_routes() {
         let counters = Counters::default();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..1_000 {
-                        counters.count(Reason::Hit);
-                    }
-                    counters.count(Reason::Refused(Absence::Uri, NotStored::Private));
-                    counters.count(Reason::Bypassed(Bypass::Range));
-                });
-            }
-        });
+        counters.route(Some("/menu")).count(Reason::Hit);
+        counters.route(Some("/menu")).served(200, 1_500);
+        counters.route(Some("/news")).count(Reason::Hit);
+        let refused = Reason::Refused(Absence::Uri, NotStored::Private);
+        counters.route(None).count(refused);
+        counters.route(None).count(Reason::Bypassed(Bypass::Method));
+        counters.store_error();
         let stats = counters.read();
-        assert_eq!(stats.hits(), 4_000);
+        assert_eq!((stats.requests(), stats.hits(), stats.misses()), (4, 2, 1));
+        assert_eq!(stats.hit_rate(), Some(2.0 / 3.0));
+        assert_eq!(stats.bytes_served(), 200);
+        assert_eq!(stats.store_errors, 1);
+        assert_eq!(stats.route("/menu").unwrap().hits(), 1);
+        assert_eq!(stats.route("(unmatched)").unwrap().bypassed(), 1);
+        assert!(stats.route("/other").is_none());
+    }
+
+    #[test]
+    fn the_fields_of_the_json_are_these() {
+        let counters = Counters::default();
+        counters.route(Some("/\"menu\"")).count(Reason::Hit);
+        counters.route(Some("/\"menu\"")).served(200, 1_500);
+        counters.latencies.record(super::super::Operation::Read, 70);
+        let mut stats = counters.read();
+        stats.cache = "shop".to_owned();
+        stats.store_latencies = StoreLatencies::default();
+        let counts = r#""requests":1,"hits":1,"hit_rate":1.0,"misses":0,"misses_by":{},"stored":0,"refused_by":{},"stale":0,"stale_by":{},"validated":0,"collapsed":0,"stale_on_error":0,"bypassed":0,"bypassed_by":{},"unanswered":0,"unanswered_by":{},"bytes_served":200,"seconds_saved":0.0015"#;
+        let store = r#"{"entries":null,"bytes":null,"capacity":null,"evictions":null,"expirations":null,"server":null}"#;
+        let json = stats.to_json();
+        let (before, after) = json.split_once(r#","store_latencies":"#).unwrap();
         assert_eq!(
-            (stats.misses(), stats.stored(), stats.bypassed()),
-            (4, 0, 4)
+            before,
+            format!(r#"{{"cache":"shop",{counts},"store_errors":0,"foreign":0,"store":{store}"#)
         );
-        assert_eq!(stats.details()["private"], 4);
+        let (latencies, routes) = after.split_once(r#","routes":"#).unwrap();
+        assert_eq!(routes, format!(r#"[{{"route":"/\"menu\"",{counts}}}]}}"#));
+        let latencies: serde_json::Value = serde_json::from_str(latencies).unwrap();
+        for operation in ["read", "write", "check", "purge"] {
+            assert_eq!(latencies[operation]["count"], 0, "{operation}");
+        }
     }
 }

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
+use super::account::{Shown, Told};
 use super::body::PageBody;
 use super::excerpt::not_modified;
 use super::layer::Page;
 use super::partial::Part;
 use super::precondition::{Conditional, Selected};
-use super::respond::{Inherited, Outcome, Shown, status_of};
+use super::respond::{Inherited, Outcome, status_of};
 use super::share::SharedPage;
 use super::stored::{StoredPage, X_CACHE};
 use crate::clock::Now;
@@ -31,7 +32,7 @@ pub(super) struct Wish<'a> {
     /// Is `Range`?
     pub(super) ranged: bool,
     pub(super) head_only: bool,
-    pub(super) shown: Shown,
+    pub(super) told: Told<'a>,
 }
 
 /// Answers from a record; `None` if its head is not one of ours.
@@ -45,22 +46,22 @@ pub(super) fn from_record<B>(
     let stored = record.head.downcast::<StoredPage>()?;
     let cache = &page.cache.shared;
     let age = now.since(record.times.born).as_secs();
-    let shows = wish.shown != Shown::Nothing;
+    let shown = wish.told.shown;
+    let shows = shown != Shown::Nothing;
     let is_held = wish.conditional && holds(page, stored, record, wish);
     let outcome = match is_held {
         true => outcome.without_status(StatusCode::NOT_MODIFIED),
         false => outcome,
     };
     let is_plain = match outcome.reason {
-        Reason::Hit => true,
-        Reason::StaleHit(_) => wish.shown != Shown::Detail,
+        Reason::Hit | Reason::StaleHit(_) => shown != Shown::Detail,
         _ => false,
     };
     let mut headers = if is_plain {
         stored.hit_headers(age, &cache.name, shows)
     } else {
         let ttl = stored.ttl(age);
-        let status = status_of(&page.cache, outcome.with_ttl(ttl), wish.shown);
+        let status = status_of(&page.cache, outcome.with_ttl(ttl), wish.told);
         stored.shared_headers(Some(age), status, shows)
     };
     if page.policy.x_cache {
@@ -109,7 +110,20 @@ pub(super) fn from_record<B>(
         );
         extensions.insert(inherited);
     }
-    cache.counters.count(outcome.reason);
+    let bytes = response.body().held();
+    let took = stored.took_micros();
+    match outcome.reason {
+        Reason::Hit => wish.told.hit(bytes, took),
+        Reason::StaleHit(_) => {
+            wish.told.route.served(bytes, took);
+            wish.told.count(outcome.reason);
+        }
+        // The handler was asked all the same.
+        _ => {
+            wish.told.route.served(bytes, 0);
+            wish.told.count(outcome.reason);
+        }
+    }
     Some(response)
 }
 
@@ -180,11 +194,11 @@ pub(super) fn from_flight<B>(
 ) -> Option<Response<PageBody<B>>> {
     let cache = &page.cache.shared;
     let age = now.since(shared.times.born).as_secs();
-    let status = status_of(&page.cache, Outcome::of(reason), wish.shown);
+    let status = status_of(&page.cache, Outcome::of(reason), wish.told);
     let mut headers = shared.head.shared_headers(
         (age > 0).then_some(age),
         status,
-        wish.shown != Shown::Nothing,
+        wish.told.shown != Shown::Nothing,
     );
     if page.policy.x_cache {
         headers.insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
@@ -209,12 +223,12 @@ pub(super) fn from_flight<B>(
     let extensions = response.extensions_mut();
     extensions.insert(reason);
     extensions.insert(Inherited::of(page, shared.marks.clone()));
-    cache.counters.count(reason);
+    wish.told.count(reason);
     Some(response)
 }
 
 /// An error of the cache's own. It is about no stored response, so it says nothing of one (RFC 9211 §2).
-pub(super) fn unanswered<B>(page: &Page, why: Unanswered) -> Response<PageBody<B>> {
+pub(super) fn unanswered<B>(page: &Page, why: Unanswered, told: Told<'_>) -> Response<PageBody<B>> {
     let (status, text) = match why {
         Unanswered::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, "not stored here\n"),
         Unanswered::MustRevalidate => (
@@ -244,7 +258,7 @@ pub(super) fn unanswered<B>(page: &Page, why: Unanswered) -> Response<PageBody<B
         headers.insert(X_CACHE, HeaderValue::from_static(reason.x_cache()));
     }
     response.extensions_mut().insert(reason);
-    page.cache.shared.counters.count(reason);
+    told.count(reason);
     response
 }
 
@@ -275,9 +289,9 @@ pub(super) fn spare_the_body<B>(
 }
 
 /// Adds this cache's member to what an answer says.
-pub(super) fn say<B>(page: &Page, response: &mut Response<B>, outcome: Outcome, shown: Shown) {
-    if shown != Shown::Nothing {
-        let status = status_of(&page.cache, outcome, shown);
+pub(super) fn say<B>(page: &Page, response: &mut Response<B>, outcome: Outcome, told: Told<'_>) {
+    if told.shown != Shown::Nothing {
+        let status = status_of(&page.cache, outcome, told);
         cache_status::append(response.headers_mut(), status);
     }
     if page.policy.x_cache {

@@ -89,6 +89,15 @@ impl<B> PageBody<B> {
         }
     }
 
+    /// The bytes at hand from the store.
+    pub(super) fn held(&self) -> u64 {
+        match &self.kind {
+            Kind::Stored { data, .. } => data.as_ref().map_or(0, |data| data.len() as u64),
+            Kind::Parts { parts } => parts.left,
+            _ => 0,
+        }
+    }
+
     pub(super) fn recorded(reader: Reader) -> Self {
         Self {
             kind: Kind::Recorded { reader },

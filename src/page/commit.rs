@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
+use super::asker::{Asker, Read};
 use super::flight::Lead;
 use super::layer::Page;
 use super::search::{Known, SearchKey};
@@ -48,6 +49,8 @@ pub(super) struct Commit {
 /// What is owed at the end of a recording: the commit, and word to those who wait.
 pub(super) struct Ending {
     pub(super) commit: Commit,
+    pub(super) asker: Asker,
+    pub(super) read: Read,
     pub(super) lead: Lead,
     pub(super) credentials: bool,
     /// May others be given it as it is?
@@ -58,6 +61,10 @@ pub(super) struct Ending {
 impl Ending {
     /// The body is complete: store it. In memory that is done when this returns; elsewhere the flight answers until it is.
     pub(super) fn complete(self, body: Bytes, trailers: Option<HeaderMap>) {
+        // A body that asks who is asking while it is made is one person's, too. Who followed it by its length may have got it already.
+        if !self.read.is_known_to(&self.asker) {
+            return self.give_up(NotStored::Identity, false);
+        }
         let background = self.background.clone();
         let mut landing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let Self {

@@ -189,7 +189,8 @@ impl Fill {
                     date: date_seconds(&headers, exchange.wall),
                     head: StoredPage::new(status, &headers, lifetime, plan.terms, completed)
                         .asked_at(self.asked)
-                        .of(self.asker.owner),
+                        .of(self.asker.owner)
+                        .made_in(page.took_micros()),
                     stamp: self.stamp,
                     times: plan.times,
                     marks,
@@ -262,8 +263,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
         normalise(self.request.headers_mut());
         let marks = self.marks();
         // What one person gets says nothing of what is stored for all, and what says `no-store` leaves no trace (§5.2.1.5).
-        let is_telling = !self.credentials && !self.want.no_store;
+        let no_store = self.want.no_store;
         let fill = self.fill(missed.stamp, marks, Looked::Missed(missed.absence));
+        let is_telling = !fill.credentials && !no_store;
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
         let page = self.page;
         let want = self.want;
         let stand_in = |how, status| {
@@ -275,7 +278,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
                 .with_absence(missed.absence);
             answer::from_record(&page, &stored.record, want.wish(), outcome, now)
         };
-        let (mut parts, body) = match self.inner.oneshot(self.request).await {
+        let (mut parts, body) = match asking.await {
             Ok(response) => response.into_parts(),
             Err(error) => return stand_in(Failure::Unreachable, None).ok_or(error),
         };
@@ -285,11 +288,19 @@ impl<S, ReqBody> Call<S, ReqBody> {
                 return Ok(stale);
             }
             if how == Failure::Unreachable && missed.must_be_validated() {
-                return Ok(answer::unanswered(&page, Unanswered::MustRevalidate));
+                return Ok(answer::unanswered(
+                    &page,
+                    Unanswered::MustRevalidate,
+                    want.account.told(),
+                ));
             }
         }
         if parts.status == StatusCode::NOT_MODIFIED && !want.conditional {
-            return Ok(answer::unanswered(&page, Unanswered::NotModified));
+            return Ok(answer::unanswered(
+                &page,
+                Unanswered::NotModified,
+                want.account.told(),
+            ));
         }
         if parts.status == StatusCode::OK && is_telling {
             for stored in &missed.stored {
@@ -308,7 +319,13 @@ impl<S, ReqBody> Call<S, ReqBody> {
             true => Reason::Bypassed(Bypass::Head),
             false => Reason::Refused(missed.absence, NotStored::Head),
         };
-        respond::forwarded(&page, &mut response, reason, want.shown, &page.policy.tags);
+        respond::forwarded(
+            &page,
+            &mut response,
+            reason,
+            want.account.told(),
+            &page.policy.tags,
+        );
         Ok(response.map(PageBody::passed))
     }
 }

@@ -7,7 +7,7 @@ use http::response::Parts;
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use http_body::Body;
 
-use super::asker::Asker;
+use super::asker::{Asker, Read};
 use super::body::{PageBody, Reader};
 use super::commit::{Commit, Ending};
 use super::complete::complete_fields;
@@ -27,7 +27,6 @@ use crate::cache::CacheTags;
 use crate::clock::Now;
 use crate::header::ResponseDirectives;
 use crate::header::no_vary_search::NoVarySearch;
-use crate::identity::Traced;
 use crate::monitor::NotStored;
 use crate::store::{Mark, Stamp};
 
@@ -39,15 +38,17 @@ pub(super) struct Fill {
     pub(super) page: Arc<Page>,
     pub(super) base: Box<[u8]>,
     pub(super) asker: Asker,
+    pub(super) read: Read,
     pub(super) credentials: bool,
     pub(super) authorization_alone: bool,
-    pub(super) traced: Traced,
     pub(super) handle: Handle,
     pub(super) stamp: Stamp,
     pub(super) marks: Vec<Mark>,
     /// The request's fields, for those that select.
     pub(super) selecting: HeaderMap,
     pub(super) asked: Now,
+    /// The same by the finer clock.
+    pub(super) asked_micros: u64,
     pub(super) route: Option<String>,
     pub(super) plain_path: bool,
     pub(super) search: Option<SearchKey>,
@@ -105,9 +106,10 @@ impl Fill {
         let asked = Asked {
             plain_path: self.plain_path,
             credentials: self.credentials,
+            withheld: &shared.identity_fields,
             authorization_alone: self.authorization_alone,
             for_one_person: self.asker.owner.is_one_person(),
-            identity_read: !self.asker.knows_what_was_read(&self.traced.trace),
+            identity_read: !self.read.is_known_to(&self.asker),
             default_ttl: shared.default_ttl,
         };
         let plan = storable(
@@ -201,6 +203,7 @@ impl Fill {
         let (lead, is_for_all) = self.released(lead, &plan);
 
         let completed = complete_fields(&mut parts.headers, policy, &plan.vary, exchange.wall);
+        let took = shared.clock.micros().saturating_sub(self.asked_micros);
         let head = || {
             StoredPage::new(
                 parts.status,
@@ -211,6 +214,7 @@ impl Fill {
             )
             .asked_at(self.asked)
             .of(self.asker.owner)
+            .made_in(took)
         };
         let bounds = Bounds {
             limit: policy.max_body,
@@ -251,6 +255,8 @@ impl Fill {
                 marks,
                 over: None,
             },
+            asker: self.asker,
+            read: self.read,
             is_for_all,
             lead,
             credentials: self.credentials,

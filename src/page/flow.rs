@@ -102,7 +102,11 @@ where
         if wants_part && let Some(response) = call.stored_range().await {
             return Ok(response);
         }
-        return Ok(answer::unanswered(&call.page, Unanswered::OnlyIfCached));
+        return Ok(answer::unanswered(
+            &call.page,
+            Unanswered::OnlyIfCached,
+            call.want.account.told(),
+        ));
     }
     let race = Race::of(&call, &missed, course.clone());
     if call.want.head_only {
@@ -232,7 +236,8 @@ impl Race {
             Ok(answer) => answer,
             Err(_) if self.course.is_detached() => work.await,
             Err(_) => {
-                let response = answer::unanswered(&self.page, Unanswered::TimedOut);
+                let response =
+                    answer::unanswered(&self.page, Unanswered::TimedOut, self.want.account.told());
                 self.finish(work);
                 Ok(response)
             }
@@ -336,14 +341,16 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Reason::Bypassed(why) => Asked::Bypassed(why),
             _ => Asked::Missed(Absence::Uri),
         };
-        trace(&mut self.request, &self.page.cache, looked);
-        let mut response = self.inner.oneshot(self.request).await?;
+        let (_, handle) = trace(&mut self.request, &self.page.cache, looked);
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
+        let mut response = asking.await?;
+        handle.add_to(response.extensions_mut());
         let page = &self.page;
-        let shown = self.want.shown;
+        let told = self.want.account.told();
         if response.status() == StatusCode::NOT_MODIFIED && !self.want.conditional {
-            return Ok(answer::unanswered(page, Unanswered::NotModified));
+            return Ok(answer::unanswered(page, Unanswered::NotModified, told));
         }
-        respond::forwarded(page, &mut response, reason, shown, &page.policy.tags);
+        respond::forwarded(page, &mut response, reason, told, &page.policy.tags);
         Ok(response.map(PageBody::passed))
     }
 }

@@ -11,10 +11,13 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower_service::Service;
 
+use super::account::Account;
 use super::body::PageBody;
+use super::handle::Handle;
 use super::layer::Page;
-use super::respond::{self, Shown};
+use super::respond;
 use crate::background::{Background, LONGEST_ALONE};
+use crate::log::Asking;
 use crate::monitor::Reason;
 
 pin_project! {
@@ -41,7 +44,7 @@ pin_project! {
         // A hit neither boxes nor waits.
         Ready { response: Option<Response<PageBody<ResBody>>> },
         // Boxed, so that a hit need not move the room for it.
-        Forwarding { inner: Pin<Box<Oneshot<S, Request<ReqBody>>>>, then: Then },
+        Forwarding { inner: Pin<Box<Asking<Oneshot<S, Request<ReqBody>>>>>, then: Then },
         Filling { filling: Filling<Result<Response<PageBody<ResBody>>, S::Error>> },
     }
 }
@@ -49,7 +52,8 @@ pin_project! {
 struct Then {
     page: Arc<Page>,
     reason: Reason,
-    shown: Shown,
+    account: Account,
+    handle: Handle,
 }
 
 /// How far a fill has come, as far as its future must know.
@@ -114,15 +118,17 @@ where
         inner: Oneshot<S, Request<ReqBody>>,
         page: Arc<Page>,
         reason: Reason,
-        shown: Shown,
+        mut account: Account,
+        handle: Handle,
     ) -> Self {
         Self {
             kind: Kind::Forwarding {
-                inner: Box::pin(inner),
+                inner: Box::pin(account.around(inner)),
                 then: Then {
                     page,
                     reason,
-                    shown,
+                    account,
+                    handle,
                 },
             },
         }
@@ -164,9 +170,12 @@ where
                 let Then {
                     page,
                     reason,
-                    shown,
+                    account,
+                    handle,
                 } = then;
-                respond::forwarded(page, &mut response, *reason, *shown, &page.policy.tags);
+                handle.add_to(response.extensions_mut());
+                let told = account.told();
+                respond::forwarded(page, &mut response, *reason, told, &page.policy.tags);
                 Poll::Ready(Ok(response.map(PageBody::passed)))
             }
             KindProjection::Filling { filling } => filling.poll(cx),

@@ -18,7 +18,8 @@ pub enum Looked {
     Bypassed(Bypass),
 }
 
-/// In the extensions of a request that a page layer forwards. Nested layers share what is said, and each tells its own look-up.
+/// In the extensions of a request that a page layer forwards, of that layer and that request alone: what is said of one page must not be taken
+/// for another's, also where a handler sends its extensions along with requests of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     said: Arc<Mutex<Said>>,
@@ -33,12 +34,12 @@ struct Said {
 }
 
 impl Handle {
-    /// Puts one into a request, or takes up what is said in the one that is there.
+    /// Puts a new one into a request.
     pub(super) fn put(extensions: &mut Extensions, looked: Looked) -> Self {
-        let said = extensions
-            .get::<Self>()
-            .map_or_else(Arc::default, |there| there.said.clone());
-        let handle = Self { said, looked };
+        let handle = Self {
+            said: Arc::default(),
+            looked,
+        };
         extensions.insert(handle.clone());
         handle
     }
@@ -55,7 +56,7 @@ impl Handle {
         self.lock().tags.push(tag);
     }
 
-    /// What was said until the head of the answer goes into its extensions, as if it had been said there. The innermost layer does that.
+    /// What was said until the head of the answer goes into its extensions, as if it had been said there: for this layer, and those outside.
     pub(super) fn add_to(&self, extensions: &mut Extensions) {
         let Said { control, tags } = std::mem::take(&mut *self.lock());
         if control != PageControl::new() {

@@ -101,7 +101,7 @@ impl KeyBuf {
 
 /// What a part is. A flag stands alone; all others are followed by a length and bytes.
 #[derive(Clone, Copy)]
-enum Part {
+pub(super) enum Part {
     Http = 1,
     Https,
     Host,
@@ -195,7 +195,7 @@ fn write(
         Forwarding::Keyed => {}
     }
     for part in &policy.parts {
-        match part.value(head) {
+        match part.value(head)? {
             None => key.flag(Part::Absent),
             Some(value) => key.part(Part::Present, &value),
         }

@@ -39,7 +39,7 @@ impl Parts {
             .unwrap()
             .page(minutes(5))
             .vary_on_header(HeaderName::from_static("x-header"))
-            .vary_on("computed", move |_| computed.clone());
+            .vary_on(KeyPart::computed("computed", move |_| computed.clone()));
         let seen = screen(&head, Content::Absent, &[])?;
         let key = layer.key_at(&head, &seen, self.depth)?;
         Ok(key.as_bytes().to_vec())

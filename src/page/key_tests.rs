@@ -3,7 +3,7 @@ use http::{HeaderValue, Request};
 
 use super::*;
 use crate::page::screen::{Content, screen};
-use crate::page::{CacheLayer, QueryRule};
+use crate::page::{CacheLayer, KeyPart, QueryRule};
 use crate::store::NullStore;
 use crate::{Cache, minutes};
 
@@ -101,9 +101,9 @@ fn absent_and_empty_declared_fields_have_different_keys() {
 
 #[test]
 fn a_computed_part_tells_nothing_from_an_empty_value() {
-    let layer = page().vary_on("part", |head| {
+    let layer = page().vary_on(KeyPart::computed("part", |head| {
         Some(head.headers.get("x-part")?.as_bytes().to_vec())
-    });
+    }));
     let with =
         |fields: &[(&str, &str)]| key(&layer, &ask("http://shop.example/p", fields)).unwrap();
     assert_ne!(with(&[]), with(&[("x-part", "")]));
@@ -118,6 +118,10 @@ fn a_computed_part_tells_nothing_from_an_empty_value() {
 fn a_change_of_the_policy_never_reads_old_pages() {
     let region = || HeaderName::from_static("x-region");
     let nothing = |_: &RequestHead<'_>| None;
+    let cookie = || KeyPart::cookie("x-region");
+    let extension = KeyPart::extension("x-region", |part: &u8| [*part]);
+    let language = |tags: &[&str]| KeyPart::language(tags).unwrap();
+    let encoding = |codings: &[&str]| KeyPart::encoding(codings).unwrap();
     let layers = [
         ("plain", page()),
         ("shared", page().shared()),
@@ -131,10 +135,43 @@ fn a_change_of_the_policy_never_reads_old_pages() {
             "headers",
             page().vary_on_header(region()).vary_on_header(HOST),
         ),
-        ("computed", page().vary_on("x-region", nothing)),
-        ("other computed", page().vary_on("language", nothing)),
-        ("both", page().vary_on("a", nothing).vary_on("b", nothing)),
-        ("joined", page().vary_on("ab", nothing)),
+        (
+            "computed",
+            page().vary_on(KeyPart::computed("x-region", nothing)),
+        ),
+        (
+            "other computed",
+            page().vary_on(KeyPart::computed("language", nothing)),
+        ),
+        (
+            "both",
+            page()
+                .vary_on(KeyPart::computed("a", nothing))
+                .vary_on(KeyPart::computed("b", nothing)),
+        ),
+        ("joined", page().vary_on(KeyPart::computed("ab", nothing))),
+        ("extension", page().vary_on(extension)),
+        ("cookie", page().vary_on(cookie())),
+        ("cookies", page().vary_on(cookie().one_of(["x"]))),
+        ("other cookies", page().vary_on(cookie().one_of(["x", "y"]))),
+        (
+            "zone",
+            page().vary_on(KeyPart::time_zone("x-region", ["x"])),
+        ),
+        (
+            "regions",
+            page().vary_on(KeyPart::header(region()).one_of(["x"])),
+        ),
+        (
+            "classes",
+            page().vary_on(KeyPart::classes(region(), |_| "x")),
+        ),
+        ("user agent", page().vary_on(KeyPart::user_agent())),
+        ("language", page().vary_on(language(&["de"]))),
+        ("languages", page().vary_on(language(&["de", "en"]))),
+        ("other default", page().vary_on(language(&["en", "de"]))),
+        ("encoding", page().vary_on(encoding(&["br"]))),
+        ("encodings", page().vary_on(encoding(&["br", "gzip"]))),
     ];
     let request = ask("/p", &[("host", "shop.example")]);
     let keys: Vec<_> = layers

@@ -1,8 +1,8 @@
 //! The layer that a route gets, and its options.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderName;
@@ -10,13 +10,14 @@ use tower_layer::Layer;
 
 use super::asker::Asker;
 use super::key::{KeyBuf, PageKey, key_of, normal_host};
-use super::policy::{Anonymous, Forwarding, KeyPart, Policy, PolicyError, TtlOrder};
+use super::part::{self, KeyPart};
+use super::policy::{Anonymous, Forwarding, Policy, PolicyError, TtlOrder};
 use super::preset::Rules;
 use super::query::QueryRule;
 use super::screen::{Content, screen};
 use super::service::CacheService;
 use crate::cache::Cache;
-use crate::monitor::Bypass;
+use crate::monitor::{Bypass, Route};
 use crate::request::RequestHead;
 use crate::ttl::{LONGEST, MIB, Ttl, days};
 
@@ -42,6 +43,8 @@ pub(super) struct Page {
     pub(super) policy: Policy,
     /// What every key of this layer starts with.
     pub(super) prefix: Box<[u8]>,
+    /// The first route that was asked for.
+    pub(super) first_route: OnceLock<Arc<Route>>,
     pub(super) warned_credentials: AtomicBool,
     pub(super) warned_identity: AtomicBool,
 }
@@ -151,37 +154,45 @@ impl CacheLayer {
     }
 
     /// Declares that the pages are the same for everyone, and makes sure of it: the handler sees neither `Authorization`, `Cookie` nor the
-    /// registered identity types, so that a page that would depend on them fails loudly instead of leaking.
+    /// registered identity types, so that a page that would depend on them fails loudly instead of leaking. It does see the cookies that are
+    /// [declared](KeyPart::cookie) to be in the key.
+    ///
+    /// It takes back [`vary_on_user`](Self::vary_on_user). Fields that name the user are withheld too, where the cache was told of them; what a
+    /// closure finds elsewhere keeps the answer from being stored. What layers outside put into the request of who is asking, such as a session,
+    /// must be [registered](crate::cache::CacheBuilder::identity).
     ///
     /// Without this, what answers a request with credentials is stored only if the response says `public` or `s-maxage`.
     pub fn shared(self) -> Self {
-        self.set(|policy| policy.shared = true)
+        self.set(|policy| {
+            policy.shared = true;
+            policy.identity = None;
+        })
     }
 
-    /// Makes the value of this request field a part of the key, and adds the field to the `Vary` of the answers.
+    /// Makes the value of this request field a part of the key, and adds the field to the `Vary` of the answers. Short for
+    /// [`vary_on`](Self::vary_on) with [`KeyPart::header`].
     pub fn vary_on_header(self, name: HeaderName) -> Self {
-        self.set(|policy| policy.parts.push(KeyPart::Header(name)))
+        self.vary_on(KeyPart::header(name))
     }
 
-    /// Makes what `compute` says of a request a part of the key, under a name that stays the same as long as its meaning does. `None` is a
-    /// value of its own, apart from an empty one.
+    /// Declares something that the pages depend on besides their address, and makes it a part of the key. Parts add up; each kind says what
+    /// the handler sees of it.
     ///
     /// ```
-    /// use larder::{Cache, NullStore, minutes};
+    /// use larder::{Cache, KeyPart, NullStore, minutes};
     ///
     /// # let cache = Cache::builder(NullStore).build().unwrap();
-    /// let page = cache.page(minutes(5)).vary_on("language", |request| {
-    ///     let accepted = request.headers.get("accept-language")?.to_str().ok()?;
-    ///     Some(accepted.starts_with("de").to_string().into_bytes())
-    /// });
+    /// let page = cache
+    ///     .page(minutes(5))
+    ///     .vary_on(KeyPart::language(["de", "en"])?)
+    ///     .vary_on(KeyPart::computed("tenant", |request| {
+    ///         Some(request.headers.get("x-tenant")?.as_bytes().to_vec())
+    ///     }));
+    /// # Ok::<(), larder::PolicyError>(())
     /// ```
-    pub fn vary_on(
-        self,
-        name: impl Into<String>,
-        compute: impl Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,
-    ) -> Self {
-        let part = KeyPart::Computed(name.into(), Arc::new(compute));
-        self.set(|policy| policy.parts.push(part))
+    pub fn vary_on(self, part: impl Into<KeyPart>) -> Self {
+        let part = part.into();
+        self.set(|policy| part.declare(policy))
     }
 
     /// Which part of the query tells pages apart. Default: all of it, as sent.
@@ -318,6 +329,12 @@ impl CacheLayer {
     /// ```
     pub fn key(&self, head: &RequestHead<'_>) -> Result<PageKey, Bypass> {
         let page = &self.page;
+        let mut headers = head.headers.clone();
+        part::rewrite(&page.policy.parts, &mut headers)?;
+        let head = &RequestHead {
+            headers: &headers,
+            ..*head
+        };
         let seen = screen(head, Content::Absent, &page.cache.shared.identities)?;
         let mut key = KeyBuf::new();
         let owner = Asker::of(&page.cache, &page.policy, head)?.owner;
@@ -334,6 +351,7 @@ impl Page {
             cache,
             policy,
             prefix: prefix.into(),
+            first_route: OnceLock::new(),
             warned_credentials: AtomicBool::new(false),
             warned_identity: AtomicBool::new(false),
         }

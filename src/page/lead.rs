@@ -8,7 +8,9 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::account::Told;
 use super::answer::{self, spare_the_body};
+use super::asker::Read;
 use super::beginning::Beginning;
 use super::body::{BoxError, PageBody, boxed};
 use super::confirm::{Confirming, ForOthers};
@@ -55,6 +57,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             beginning.ask(self.request.headers_mut());
         }
         let fill = self.fill(lead.stamp(), marks, Looked::Missed(missed.absence));
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
         let settling = Settling {
             want: &self.want,
             missed: &missed,
@@ -62,7 +65,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             waited,
             asks,
         };
-        match self.inner.oneshot(self.request).await {
+        match asking.await {
             Ok(mut response) => {
                 tell(&mut response, told);
                 fill.handle.add_to(response.extensions_mut());
@@ -101,6 +104,9 @@ impl<S, ReqBody> Call<S, ReqBody> {
     /// What is known when the handler is asked.
     pub(super) fn fill(&mut self, stamp: Stamp, marks: Vec<Mark>, looked: Looked) -> Fill {
         let (traced, handle) = trace(&mut self.request, &self.page.cache, looked);
+        // Of the request as the handler gets it: what was withheld tells nobody.
+        let head = RequestHead::of(&self.request);
+        let holds_the_user = self.asker.holds_the_user(&self.page, &head);
         Fill {
             route: self
                 .page
@@ -113,13 +119,14 @@ impl<S, ReqBody> Call<S, ReqBody> {
             page: self.page.clone(),
             base: self.base.clone(),
             asker: self.asker.clone(),
-            credentials: self.credentials,
-            authorization_alone: self.authorization_alone,
-            traced,
+            read: Read::of(&traced.trace, holds_the_user),
+            credentials: self.credentials || !holds_the_user,
+            authorization_alone: self.authorization_alone && holds_the_user,
             handle,
             marks,
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),
+            asked_micros: self.page.cache.shared.clock.micros(),
             search: self.search.clone(),
             ranged: false,
         }
@@ -199,6 +206,10 @@ impl Settling<'_> {
         }
     }
 
+    fn told(&self) -> Told<'_> {
+        self.want.account.told()
+    }
+
     /// Is there something that an error must not replace (RFC 9111 §4.3.3)?
     fn has_something_good(&self) -> bool {
         let mut pages = self.missed.stored.iter().filter_map(Stored::page);
@@ -222,7 +233,7 @@ impl Settling<'_> {
         let may_merge = fill.may_merge(&parts.headers);
         let Some((parts, body)) = beginning.complete(&fill, parts, body) else {
             drop(lead);
-            return answer::unanswered(&fill.page, Unanswered::Part);
+            return answer::unanswered(&fill.page, Unanswered::Part, self.told());
         };
         match beginning.judge(&mut fill, &parts, may_merge) {
             Ok(judged) => self.store(fill, lead, parts, body, judged),
@@ -268,7 +279,7 @@ impl Settling<'_> {
                         }
                         answer
                     }
-                    None => answer::unanswered(&fill.page, Unanswered::NotModified),
+                    None => answer::unanswered(&fill.page, Unanswered::NotModified, self.told()),
                 }
             }
             // It answers this client's condition, and says nothing of the page: who waited begins anew.
@@ -280,7 +291,7 @@ impl Settling<'_> {
             }
             Confirming::TheClients | Confirming::Contradicted => {
                 drop(lead);
-                answer::unanswered(&fill.page, Unanswered::NotModified)
+                answer::unanswered(&fill.page, Unanswered::NotModified, self.told())
             }
         }
     }
@@ -314,7 +325,11 @@ impl Settling<'_> {
         }
         lead.fail(how);
         if how == Failure::Unreachable && status.is_some() && self.missed.must_be_validated() {
-            return Ok(answer::unanswered(page, Unanswered::MustRevalidate));
+            return Ok(answer::unanswered(
+                page,
+                Unanswered::MustRevalidate,
+                self.told(),
+            ));
         }
         Err(None)
     }
@@ -330,7 +345,7 @@ impl Settling<'_> {
         fill.refuse(lead, why);
         let mut response = response.map(PageBody::passed);
         self.finish(fill, &mut response, why);
-        self.spare(fill, response)
+        self.spare(fill, response, why)
     }
 
     fn finish<B>(&self, fill: &Fill, response: &mut Response<B>, why: NotStored) {
@@ -339,7 +354,7 @@ impl Settling<'_> {
             false => Reason::Refused(absence, why),
             true => Reason::RefusedAlone(absence, why),
         };
-        respond::forwarded(&fill.page, response, reason, self.want.shown, &fill.marks);
+        respond::forwarded(&fill.page, response, reason, self.told(), &fill.marks);
     }
 
     /// Stores the answer while it streams.
@@ -359,16 +374,22 @@ impl Settling<'_> {
             true => Reason::StoredAlone(absence),
         };
         // Its marks are in its extensions already.
-        respond::forwarded(&page, &mut response, reason, self.want.shown, &[]);
+        respond::forwarded(&page, &mut response, reason, self.told(), &[]);
         match self.want.conditional {
             true => spare_the_body(&page, response, &self.want.headers),
             false => response,
         }
     }
 
-    /// The conditions that the handler did not see are judged here.
-    fn spare<B>(&self, fill: &Fill, response: Response<PageBody<B>>) -> Response<PageBody<B>> {
-        match self.want.conditional && self.asks == Asks::ForAll {
+    /// The conditions that the handler did not see are judged here: of what is for one person, only tags, since dates tell nobody apart.
+    fn spare<B>(
+        &self,
+        fill: &Fill,
+        response: Response<PageBody<B>>,
+        why: NotStored,
+    ) -> Response<PageBody<B>> {
+        let is_told_apart = !why.is_personal() || self.want.headers.contains_key(IF_NONE_MATCH);
+        match self.want.conditional && is_told_apart && self.asks == Asks::ForAll {
             true => spare_the_body(&fill.page, response, &self.want.headers),
             false => response,
         }

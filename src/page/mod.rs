@@ -60,6 +60,8 @@
 //! * A refresh in the background asks for nobody in particular: the handler sees the target, `Host`, what selects the page and what is keyed.
 //!   Where the key is [computed](CacheLayer::vary_on), it sees the whole request that it was started for.
 //! * `Accept-Language` and `Accept-Encoding` reach the handler of a fill in the form that selects: members sorted by weight.
+//! * What is [declared](KeyPart) to be one of several values (a language, a class of clients, a cookie out of a list) reaches the handler of a
+//!   GET or HEAD as that value and nothing more, whether its answer is stored or not.
 //! * Requests that wait, and stores that have to be waited for, need a tokio runtime with its timer.
 //! * `X-Forwarded-Host` and its like are parts of the key, unless a proxy that overwrites them is [trusted](CacheLayer::forwarding).
 //! * The lifetime is the server's. Clients are told `no-cache`, since a copy in a browser cannot be purged, unless
@@ -81,6 +83,7 @@
 //!
 //! [`strict_s_maxage`]: CacheLayer::strict_s_maxage
 
+mod account;
 mod answer;
 mod asker;
 mod beginning;
@@ -100,12 +103,14 @@ mod freshness;
 mod future;
 mod handle;
 mod key;
+mod key_text;
 mod layer;
 mod lead;
 mod lookup;
 mod multipart;
 mod negotiate;
 mod options;
+mod part;
 mod partial;
 mod parts;
 mod policy;
@@ -146,7 +151,9 @@ pub(crate) use self::handle::Handle;
 pub use self::handle::Looked;
 pub use self::key::PageKey;
 pub(crate) use self::key::normal_host;
+pub(crate) use self::key_text::KeyText;
 pub use self::layer::CacheLayer;
+pub use self::part::{CookiePart, FieldPart, KeyPart};
 pub use self::policy::{Anonymous, Forwarding, PolicyError, TtlOrder};
 pub(crate) use self::post::Freed;
 pub use self::preset::RequestRules;

@@ -34,7 +34,7 @@ pub(super) fn normalise(request: &mut HeaderMap) {
 }
 
 /// Spells languages as they are commonly written, `zh-Hant-TW` (RFC 5646 §2.1.1): some handlers look for that.
-fn spell(languages: &mut [u8]) -> &[u8] {
+pub(super) fn spell(languages: &mut [u8]) -> &[u8] {
     for member in languages.split_mut(|byte| *byte == b',') {
         let end = member.iter().position(|byte| *byte == b';');
         let range = &mut member[..end.unwrap_or_default()];

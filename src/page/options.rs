@@ -112,7 +112,7 @@ impl CacheLayer {
     /// }
     ///
     /// let cache = Cache::builder(MemoryStore::new(64 * MIB))
-    ///     .user(identity::extension(|user: &CurrentUser| user.0.to_be_bytes()))
+    ///     .user(identity::extension("user", |user: &CurrentUser| user.0.to_be_bytes()))
     ///     .build()?;
     /// // The layer that signs users in, and turns others away, stands outside of the page layer.
     /// let app: Router = Router::new()

@@ -108,12 +108,14 @@ impl<S, ReqBody> Call<S, ReqBody> {
         canonicalise(&page, &mut self.request, self.content);
         normalise(self.request.headers_mut());
         let mut fill = self.fill(missed.stamp, marks, Looked::Missed(missed.absence));
-        let (part_base, shown) = (self.part_base(), self.want.shown);
+        let part_base = self.part_base();
         let conditional = self.want.conditional;
-        let (mut parts, body) = self.inner.oneshot(self.request).await?.into_parts();
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
+        let (mut parts, body) = asking.await?.into_parts();
         fill.handle.add_to(&mut parts.extensions);
+        let told = self.want.account.told();
         if parts.status == StatusCode::NOT_MODIFIED && !conditional {
-            return Ok(answer::unanswered(&page, Unanswered::NotModified));
+            return Ok(answer::unanswered(&page, Unanswered::NotModified, told));
         }
         let length = body.size_hint().exact();
         let is_part = parts.status == StatusCode::PARTIAL_CONTENT;
@@ -138,14 +140,14 @@ impl<S, ReqBody> Call<S, ReqBody> {
             Ok(judged) => {
                 let mut response = fill.record(lead, parts, boxed(body), judged);
                 let reason = Reason::Stored(absence);
-                respond::forwarded(&page, &mut response, reason, shown, &[]);
+                respond::forwarded(&page, &mut response, reason, told, &[]);
                 Ok(response)
             }
             Err(why) => {
                 fill.refuse(lead, why);
                 let mut response = Response::from_parts(parts, PageBody::passed(body));
                 let reason = Reason::Refused(absence, why);
-                respond::forwarded(&page, &mut response, reason, shown, &fill.marks);
+                respond::forwarded(&page, &mut response, reason, told, &fill.marks);
                 Ok(response)
             }
         }
@@ -237,6 +239,8 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let outcome = respond::Outcome::of(Reason::Hit);
         let mut wish = self.want.wish();
         wish.ranged = false;
+        // Of the body, only what is wanted is sent, and counted.
+        wish.head_only = true;
         let mut response = answer::from_record(page, record, wish, outcome, shared.clock.now())?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
             // The client has it already.
@@ -251,6 +255,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
         let offset = wanted.first - part.first;
         let bytes = slice(&record.body, &(offset..offset + wanted.length()));
         *response.headers_mut() = one_part(response.headers(), wanted, client);
+        wish.told.route.served(bytes.len() as u64, 0);
         *response.body_mut() = PageBody::stored(bytes, None);
         let marks = record.marks.clone();
         response.extensions_mut().insert(Inherited::of(page, marks));

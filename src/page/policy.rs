@@ -1,6 +1,5 @@
 //! What a layer's pages may do: lifetimes, keys, bounds.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -10,10 +9,10 @@ use http::{HeaderName, StatusCode};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::content::ContentRule;
+use super::part::KeyPart;
 use super::preset::Rules;
 use super::query::QueryRule;
 use crate::identity::Identify;
-use crate::request::RequestHead;
 use crate::store::Mark;
 
 /// Options of a page layer that make no sense.
@@ -54,6 +53,22 @@ pub enum PolicyError {
     /// Not a host.
     #[error("{0:?} is not a host: say \"shop.example\" or \"shop.example:8443\"")]
     Host(String),
+    /// No language is spoken.
+    #[error(
+        "an empty list of languages answers nobody: name the site's in KeyPart::language(), its default first"
+    )]
+    NoLanguages,
+    /// Not a language tag.
+    #[error("{0:?} is not a language tag: say \"de\" or \"pt-BR\" in KeyPart::language()")]
+    Language(String),
+    /// No coding is offered.
+    #[error("an empty list of codings offers nothing: name one in KeyPart::encoding()")]
+    NoCodings,
+    /// Not a coding to offer.
+    #[error(
+        "{0:?} is not a coding to offer: say \"br\" or \"gzip\" in KeyPart::encoding(); identity is always offered"
+    )]
+    Coding(String),
     /// Longer than RFC 9111 suggests, or nothing.
     #[error("a heuristic of {0} % is not one: say 1 to 10 in .heuristic()")]
     Heuristic(u8),
@@ -136,45 +151,6 @@ pub enum Anonymous {
     Bypass,
 }
 
-/// What a request says of itself; `None` is a value of its own.
-type Compute = dyn Fn(&RequestHead<'_>) -> Option<Vec<u8>> + Send + Sync;
-
-/// A declared part of the key.
-#[derive(Clone)]
-pub(super) enum KeyPart {
-    Header(HeaderName),
-    Computed(String, Arc<Compute>),
-}
-
-impl KeyPart {
-    pub(super) fn value<'a>(&self, head: &RequestHead<'a>) -> Option<Cow<'a, [u8]>> {
-        match self {
-            Self::Header(name) => {
-                let mut values = head.headers.get_all(name).iter();
-                let first = values.next()?;
-                match values.next() {
-                    None => Some(Cow::Borrowed(first.as_bytes())),
-                    Some(_) => crate::header::selecting_value(head.headers, name).map(Cow::Owned),
-                }
-            }
-            Self::Computed(_, compute) => compute(head).map(Cow::Owned),
-        }
-    }
-
-    fn name(&self) -> (u8, &str) {
-        match self {
-            Self::Header(name) => (0, name.as_str()),
-            Self::Computed(name, _) => (1, name),
-        }
-    }
-}
-
-impl fmt::Debug for KeyPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name().1)
-    }
-}
-
 #[derive(Clone)]
 pub(super) struct Policy {
     /// The lifetime of pages that name none; a gateway has none to give.
@@ -235,7 +211,7 @@ impl Policy {
         self.query.hash(&mut hasher);
         self.forwarding.hash(&mut hasher);
         for part in &self.parts {
-            part.name().hash(&mut hasher);
+            part.digest(&mut hasher);
         }
         let by = self.identity.as_ref().map(|identity| identity.name());
         by.hash(&mut hasher);
@@ -252,18 +228,11 @@ impl Policy {
 
     /// Does the key depend on what no `Vary` can say?
     pub(super) fn has_computed_parts(&self) -> bool {
-        self.identity.is_some()
-            || self
-                .parts
-                .iter()
-                .any(|part| matches!(part, KeyPart::Computed(..)))
+        self.identity.is_some() || self.parts.iter().any(KeyPart::is_computed)
     }
 
     /// The fields that the key depends on, for the `Vary` that caches outside must see.
     pub(super) fn key_fields(&self) -> impl Iterator<Item = &HeaderName> {
-        self.parts.iter().filter_map(|part| match part {
-            KeyPart::Header(name) => Some(name),
-            KeyPart::Computed(..) => None,
-        })
+        self.parts.iter().filter_map(KeyPart::field)
     }
 }

@@ -55,15 +55,16 @@ impl<S, ReqBody> Call<S, ReqBody> {
         };
         normalise(self.request.headers_mut());
         let fill = self.fill(found.stamp, marks, Looked::Bypassed(Bypass::Method));
-        let shown = self.want.shown;
-        let mut response = self.inner.oneshot(self.request).await?;
+        let asking = self.want.account.around(self.inner.oneshot(self.request));
+        let mut response = asking.await?;
         fill.handle.add_to(response.extensions_mut());
         let stored = match serves_gets(&fill, &addressed, &response) {
             None => Err(response),
             Some(judged) => fill.supersede(&addressed, response, judged).await,
         };
         let mut response = stored.unwrap_or_else(|response| response.map(PageBody::passed));
-        respond::forwarded(&page, &mut response, reason, shown, &page.policy.tags);
+        let told = self.want.account.told();
+        respond::forwarded(&page, &mut response, reason, told, &page.policy.tags);
         Ok(response)
     }
 }

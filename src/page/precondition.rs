@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use crate::header::date;
 use crate::header::etag::{EntityTag, TagList};
@@ -71,39 +71,30 @@ pub(super) fn if_range_holds(request: &HeaderMap, stored: &HeaderMap, now: Syste
 }
 
 fn is_unmodified_since(request: &HeaderMap, selected: &Selected<'_>, now: SystemTime) -> bool {
-    let Some(given) = only_date(request, &IF_MODIFIED_SINCE, now) else {
+    let Some(given) = date::only(request, &IF_MODIFIED_SINCE, now) else {
         return false;
     };
     // RFC 9111 §4.3.2. What cannot be read is passed over too: each next date is later, so it can only make the answer full.
-    let modified = only_date(selected.headers, &LAST_MODIFIED, now)
-        .or_else(|| only_date(selected.headers, &DATE, now))
+    let modified = date::only(selected.headers, &LAST_MODIFIED, now)
+        .or_else(|| date::only(selected.headers, &DATE, now))
         .unwrap_or(selected.received);
     modified <= given
 }
 
 /// `Last-Modified`, if no second version can have the same (§8.8.2.2): it was over for a second when the response was made.
 fn strong_date(stored: &HeaderMap, now: SystemTime) -> Option<SystemTime> {
-    let modified = only_date(stored, &LAST_MODIFIED, now)?;
-    let made = only_date(stored, &DATE, now)?;
+    let modified = date::only(stored, &LAST_MODIFIED, now)?;
+    let made = date::only(stored, &DATE, now)?;
     let since = made.duration_since(modified).ok()?;
     (since >= Duration::from_secs(1)).then_some(modified)
-}
-
-/// The date of a field with one line; several are not one date, even if they are equal.
-fn only_date(headers: &HeaderMap, name: &HeaderName, now: SystemTime) -> Option<SystemTime> {
-    let mut lines = headers.get_all(name).into_iter();
-    match (lines.next(), lines.next()) {
-        (Some(line), None) => date::parse(line, now),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use http::HeaderValue;
     use http::header::ETAG;
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::Conditional::{Full, NotModified};

@@ -58,6 +58,14 @@ impl QueryRule {
         (!pairs.is_empty()).then(|| Cow::Owned(pairs.join("&")))
     }
 
+    /// Keeps these parameters, beside those that were named before.
+    pub(super) fn keep_also(&mut self, names: Vec<String>) {
+        match self {
+            Self::Only(kept) => kept.extend(names),
+            _ => *self = Self::Only(names),
+        }
+    }
+
     pub(super) fn is_as_sent(&self) -> bool {
         matches!(self, Self::AsSent)
     }

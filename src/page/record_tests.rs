@@ -229,6 +229,8 @@ impl Setup {
             recording: recording.clone(),
         }));
         recording.begin(Ending {
+            asker: super::super::asker::Asker::default(),
+            read: super::super::asker::Read::of(&crate::Trace::default(), true),
             commit: Commit {
                 page: service.page.clone(),
                 base: KEY.into(),

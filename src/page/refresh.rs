@@ -1,7 +1,7 @@
 //! Refreshing in the background what has just been answered stale (RFC 5861 §3).
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST, PROXY_AUTHORIZATION};
+use http::header::{COOKIE, HOST, PROXY_AUTHORIZATION, VARY};
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -11,6 +11,7 @@ use super::flight::{Flights, Join};
 use super::flow::Call;
 use super::follow::Round;
 use super::lookup::Missed;
+use super::part;
 use super::screen::{Content, FORWARDING};
 use crate::background::LONGEST_ALONE;
 
@@ -83,6 +84,10 @@ fn reduce<S, B>(call: &mut Call<S, B>, missed: &Missed) {
     for (name, value) in headers.iter().filter(|(name, _)| is_kept(name)) {
         kept.append(name.clone(), value.clone());
     }
+    let parts = &page.policy.parts;
+    if part::have_cookies(parts) && !part::holds(parts, &COOKIE) && !varies_on_cookies(missed) {
+        part::keep_cookies(parts, &mut kept);
+    }
     let cookies = kept.contains_key(COOKIE) || kept.contains_key(PROXY_AUTHORIZATION);
     let authorization = kept.contains_key(http::header::AUTHORIZATION);
     *headers = kept;
@@ -104,4 +109,10 @@ fn selecting_names(missed: &Missed) -> Vec<HeaderName> {
             },
         )
         .collect()
+}
+
+/// Did the handler itself say that all cookies select?
+fn varies_on_cookies(missed: &Missed) -> bool {
+    let mut pages = missed.stored.iter().filter_map(|stored| stored.page());
+    pages.any(|page| crate::header::has_token(&page.original_headers(), &VARY, COOKIE.as_str()))
 }

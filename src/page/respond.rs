@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::DATE;
 use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 
+use super::account::{Shown, Told};
 use super::answer::say;
 use super::complete::name_in_vary;
 use super::layer::Page;
@@ -22,16 +23,8 @@ pub(crate) enum StatusField {
     Off,
     /// Everyone, without `detail`.
     On,
-    /// Whom the predicate picks, with `detail`.
+    /// Whom the predicate picks, with `key` and `detail`.
     If(Arc<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>),
-}
-
-/// What one request may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
-    Nothing,
-    Status,
-    Detail,
 }
 
 impl StatusField {
@@ -101,20 +94,21 @@ pub(super) fn forwarded<B>(
     page: &Page,
     response: &mut Response<B>,
     reason: Reason,
-    shown: Shown,
+    told: Told<'_>,
     marks: &[Mark],
 ) {
-    say(page, response, Outcome::of(reason), shown);
+    say(page, response, Outcome::of(reason), told);
     if reason != Reason::Bypassed(Bypass::Method) {
         // Also what is not stored here may be, by a cache outside.
         name_in_vary(response.headers_mut(), page.policy.key_fields());
-        if page.policy.identity.is_some() {
-            keep_private(response.headers_mut());
-        }
+    }
+    // The answer to a POST may serve GETs elsewhere, too.
+    if page.policy.identity.is_some() {
+        keep_private(response.headers_mut());
     }
     Inherited::add(page, response.extensions_mut(), marks);
     response.extensions_mut().insert(reason);
-    page.cache.shared.counters.count(reason);
+    told.count(reason);
 }
 
 /// What became of a request, as `Cache-Status` tells it.
@@ -171,7 +165,7 @@ impl Outcome {
     }
 }
 
-pub(super) fn status_of(cache: &Cache, outcome: Outcome, shown: Shown) -> HeaderValue {
+pub(super) fn status_of(cache: &Cache, outcome: Outcome, told: Told<'_>) -> HeaderValue {
     let fwd = |absence| match absence {
         Absence::Uri => Fwd::UriMiss,
         Absence::Vary => Fwd::VaryMiss,
@@ -218,10 +212,12 @@ pub(super) fn status_of(cache: &Cache, outcome: Outcome, shown: Shown) -> Header
         Some(seconds) if ttl => member.ttl(seconds),
         _ => member,
     };
-    match (shown, reason.detail()) {
-        (Shown::Detail, Some(detail)) => member.detail(detail).to_value(),
-        _ => member.to_value(),
+    if told.shown != Shown::Detail {
+        return member.to_value();
     }
+    let member = told.key.into_iter().fold(member, Member::key);
+    let member = reason.detail().into_iter().fold(member, Member::detail);
+    member.to_value()
 }
 
 /// What a complete answer's `Date` says, in seconds since the epoch.

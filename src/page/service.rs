@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::account::{Account, Told};
 use super::answer::{self, Wish};
-use super::asker::{Asker, Owner};
+use super::asker::{Asker, Unkeyed};
 use super::body::{BoxError, PageBody};
 use super::content::{self, ContentRule};
 use super::flow::{self, Call};
@@ -21,11 +22,12 @@ use super::handle::{Handle, Looked};
 use super::key::{KeyBuf, key_of, respelled_host};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, lookup_now};
+use super::part;
 use super::policy::Policy;
 use super::refresh;
 use super::respond::Outcome;
 use super::rewrite::{apply_host, apply_rule};
-use super::screen::{Content, Seen, screen};
+use super::screen::{Content, screen};
 use super::search::SearchKey;
 use super::storable::WITHHELD;
 use super::want::Want;
@@ -84,9 +86,14 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let shared = &self.page.cache.shared;
         let policy = &self.page.policy;
+        if matches!(*request.method(), Method::GET | Method::HEAD)
+            && let Err(why) = part::rewrite(&policy.parts, request.headers_mut())
+        {
+            return self.bypass(request, why);
+        }
         let head = RequestHead::of(&request);
         let content = match request.body().is_end_stream() {
             true => Content::Absent,
@@ -103,6 +110,7 @@ where
         };
         let owner = asker.owner;
         seen.conditional &= heeds_conditions(policy, head.headers);
+        seen.ranged &= heeds_ranges(policy, head.headers);
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
         let mut key = KeyBuf::new();
@@ -125,12 +133,20 @@ where
             advice: &advice,
             owner,
         };
+        let route = self.page.route_of(&head);
+        let shown = shared.status.shown_to(&head);
+        let shown_key = self.page.key_shown(shown, Some(key.as_bytes()));
         let wish = Wish {
             headers: head.headers,
             conditional: seen.conditional,
             ranged: seen.ranged,
             head_only: seen.head_only,
-            shown: shared.status.shown_to(&head),
+            told: Told {
+                route,
+                shown,
+                key: shown_key.as_deref(),
+                span: None,
+            },
         };
         let now = shared.clock.now();
         let ended = shared.flights.ended();
@@ -176,13 +192,15 @@ where
                 return self.bypass(request, Bypass::Range);
             }
         }
+        let account = Account::known(route, shown, shown_key);
+        let unkeyed = asker.unkeyed(&self.page, &head, &seen);
         let call = Call {
             page: self.page.clone(),
             inner: self.inner.clone(),
             content: Content::Absent,
-            credentials: keeps_credentials(policy, &seen, owner),
-            authorization_alone: seen.authorization_alone,
-            want: Want::of(&self.page, &head, &seen),
+            credentials: unkeyed.credentials,
+            authorization_alone: unkeyed.authorization_alone,
+            want: Want::of(&self.page, &head, &seen, account),
             search: SearchKey::of(&self.page, &head, &seen, owner, depth),
             asker,
             base: key.as_bytes().into(),
@@ -207,7 +225,7 @@ impl<S> CacheService<S> {
     /// What is neither GET nor HEAD.
     fn other_method<ReqBody, ResBody>(
         &self,
-        request: Request<ReqBody>,
+        mut request: Request<ReqBody>,
     ) -> ResponseFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -222,9 +240,14 @@ impl<S> CacheService<S> {
             let head = RequestHead::of(&request);
             let identities = &self.page.cache.shared.identities;
             // On a shared route a POST keeps its credentials, and so its answer is for nobody else.
+            let mut fields = self.page.cache.shared.identity_fields.iter();
             let is_for_one = policy.shared
-                && screen(&head, Content::Keyed, identities).is_ok_and(|seen| seen.credentials);
-            if !is_for_one && let Ok(call) = self.call_of(&head, Content::Keyed) {
+                && (fields.any(|name| head.headers.contains_key(name))
+                    || screen(&head, Content::Keyed, identities)
+                        .is_ok_and(|seen| seen.credentials));
+            // A handler must see what is keyed, and a POST is not to be rewritten.
+            let is_keyed = !is_for_one && part::is_rewritten(&policy.parts, head.headers);
+            if is_keyed && let Ok(call) = self.call_of(&head, Content::Keyed) {
                 let call = call(request);
                 return ResponseFuture::filling(&self.page.cache.shared.background, |_| {
                     Box::pin(call.post())
@@ -235,6 +258,9 @@ impl<S> CacheService<S> {
             && let Some(rule) = &policy.content
             && rule.makes::<ReqBody>()
         {
+            if let Err(why) = part::rewrite(&policy.parts, request.headers_mut()) {
+                return self.bypass(request, why);
+            }
             let (service, rule) = (self.clone(), rule.clone());
             return ResponseFuture::filling(&self.page.cache.shared.background, |course| {
                 Box::pin(service.query(rule, request, course))
@@ -294,6 +320,7 @@ impl<S> CacheService<S> {
         let shared = &page.cache.shared;
         let mut seen = screen(head, content, &shared.identities)?;
         seen.conditional &= heeds_conditions(&page.policy, head.headers);
+        seen.ranged &= heeds_ranges(&page.policy, head.headers);
         let asker = Asker::of(&page.cache, &page.policy, head)?;
         let owner = asker.owner;
         let traced = head.extensions.get::<Traced>();
@@ -308,9 +335,12 @@ impl<S> CacheService<S> {
             owner,
             depth,
         )?;
-        let want = Want::of(&page, head, &seen);
-        let credentials = keeps_credentials(&page.policy, &seen, owner);
-        let authorization_alone = seen.authorization_alone;
+        let account = Account::of(&page, head, Some(key.as_bytes()));
+        let want = Want::of(&page, head, &seen, account);
+        let Unkeyed {
+            credentials,
+            authorization_alone,
+        } = asker.unkeyed(&page, head, &seen);
         let ended = shared.flights.ended();
         let inner = self.inner.clone();
         Ok(move |request| Call {
@@ -344,29 +374,30 @@ impl<S> CacheService<S> {
         S::Error: 'static,
         ResBody: 'static,
     {
-        let status = &self.page.cache.shared.status;
-        let shown = status.shown_to(&RequestHead::of(&request));
+        let account = Account::of(&self.page, &RequestHead::of(&request), None);
         if why != Bypass::Method {
             withhold(&self.page, &mut request);
         }
-        trace(&mut request, &self.page.cache, Looked::Bypassed(why));
+        let (_, handle) = trace(&mut request, &self.page.cache, Looked::Bypassed(why));
         ResponseFuture::forwarding(
             self.inner.clone().oneshot(request),
             self.page.clone(),
             Reason::Bypassed(why),
-            shown,
+            account,
+            handle,
         )
     }
-}
-
-/// Does the handler see credentials that the key does not hold? The owner of a page may send whatever it likes.
-fn keeps_credentials(policy: &Policy, seen: &Seen<'_>, owner: Owner) -> bool {
-    seen.credentials && !policy.shared && !owner.is_one_person()
 }
 
 /// Dates do not tell people apart: what one has of an address says nothing of what another gets.
 fn heeds_conditions(policy: &Policy, headers: &HeaderMap) -> bool {
     policy.identity.is_none() || headers.contains_key(IF_NONE_MATCH)
+}
+
+/// Nor does a date complete what one has with a part of what is another's (RFC 9110 §13.1.5).
+fn heeds_ranges(policy: &Policy, headers: &HeaderMap) -> bool {
+    let names_a_tag = |line: &HeaderValue| line.as_bytes().ends_with(b"\"");
+    policy.identity.is_none() || headers.get(IF_RANGE).is_none_or(names_a_tag)
 }
 
 /// Puts a trace into the request, or takes up the one that is there, and with it what extractors ask for.
@@ -384,17 +415,25 @@ pub(super) fn trace<B>(
     (traced, handle)
 }
 
-/// On a shared route the handler never sees who is asking, so that its page cannot depend on it. Nor does one see a condition that is not
-/// heeded.
+/// On a shared route the handler never sees who is asking, so that its page cannot depend on it: of all cookies only those of the key. Nor
+/// does one see a condition that is not heeded.
 pub(super) fn withhold<B>(page: &Page, request: &mut Request<B>) {
     if !heeds_conditions(&page.policy, request.headers()) {
         request.headers_mut().remove(IF_MODIFIED_SINCE);
+    }
+    if !heeds_ranges(&page.policy, request.headers()) {
+        request.headers_mut().remove(RANGE);
+        request.headers_mut().remove(IF_RANGE);
     }
     if !page.policy.shared {
         return;
     }
     let headers = request.headers_mut();
-    for name in WITHHELD {
+    for name in WITHHELD.into_iter().filter(|name| *name != COOKIE) {
+        headers.remove(name);
+    }
+    part::keep_cookies(&page.policy.parts, headers);
+    for name in &page.cache.shared.identity_fields {
         headers.remove(name);
     }
     for identity in &page.cache.shared.identities {

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::control::PageControl;
 use super::freshness::{Exchange, Explicit, born, explicit_lifetime, heuristic_lifetime, lifetime};
+use super::part;
 use super::policy::{Policy, TtlOrder};
 use super::preset::STALE_KEPT;
 use super::terms::Terms;
@@ -34,9 +35,11 @@ const LONGEST_ERROR: Duration = Duration::from_secs(60);
 
 /// What of the request bears on storing its response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     /// It carries credentials that the handler saw.
     pub(super) credentials: bool,
+    /// Further fields that the handlers of shared routes do not see.
+    pub(super) withheld: &'a [HeaderName],
     /// They are an `Authorization` field alone (RFC 9111 §3.5).
     pub(super) authorization_alone: bool,
     /// The key holds the person who asked, so that what is stored is that person's.
@@ -67,7 +70,7 @@ pub(super) fn storable(
     headers: &HeaderMap,
     control: PageControl,
     length: Option<u64>,
-    asked: Asked,
+    asked: Asked<'_>,
     policy: &Policy,
     exchange: &Exchange,
 ) -> Result<Plan, NotStored> {
@@ -78,11 +81,11 @@ pub(super) fn storable(
     }
     permitted_for_everyone(headers, &directives, asked, policy)?;
     let mut vary = permitted_by_vary(headers, &directives, asked)?;
-    // It is in the key, in one spelling.
-    vary.retain(|name| name != HOST);
+    // They are in the key, as the handler saw them.
+    vary.retain(|name| name != HOST && !part::holds(&policy.parts, name));
     if policy.shared {
         // The handler saw none of them, so they select nothing.
-        vary.retain(|name| !WITHHELD.contains(name));
+        vary.retain(|name| !WITHHELD.contains(name) && !asked.withheld.contains(name));
     }
     let length = permitted_by_form(status, headers, length, policy)?;
 
@@ -257,7 +260,7 @@ fn is_understood(status: StatusCode) -> bool {
 fn permitted_by_directives(
     status: StatusCode,
     directives: &ResponseDirectives,
-    asked: Asked,
+    asked: Asked<'_>,
     policy: &Policy,
 ) -> Result<(), NotStored> {
     if directives.malformed {
@@ -285,7 +288,7 @@ fn permitted_by_directives(
 fn permitted_for_everyone(
     headers: &HeaderMap,
     directives: &ResponseDirectives,
-    asked: Asked,
+    asked: Asked<'_>,
     policy: &Policy,
 ) -> Result<(), NotStored> {
     if headers.contains_key(SET_COOKIE) {
@@ -319,7 +322,7 @@ pub(super) fn shares(
 fn permitted_by_vary(
     headers: &HeaderMap,
     directives: &ResponseDirectives,
-    asked: Asked,
+    asked: Asked<'_>,
 ) -> Result<Vec<HeaderName>, NotStored> {
     let vary = match Vary::parse(headers, MOST_VARY_NAMES) {
         Vary::None => Vec::new(),

@@ -25,7 +25,7 @@ struct Case {
     headers: HeaderMap,
     control: PageControl,
     length: Option<u64>,
-    asked: Asked,
+    asked: Asked<'static>,
     layer: CacheLayer,
 }
 
@@ -112,6 +112,7 @@ fn on(ttl: impl Into<Ttl>) -> Case {
             plain_path: true,
             credentials: false,
             authorization_alone: false,
+            withheld: &[],
             for_one_person: false,
             identity_read: false,
             default_ttl: minutes(7),

@@ -41,10 +41,12 @@ const COMMON: [&str; 18] = [
 ];
 
 /// Fields about one answer, not about the page: timings, and what other caches said in passing.
-const PER_ANSWER: [&str; 6] = [
+const PER_ANSWER: [&str; 8] = [
     "age",
     "x-cache",
     "x-cache-hits",
+    "x-cache-hit-rate",
+    "x-cache-misses",
     "x-cache-lookup",
     "server-timing",
     "x-response-time",
@@ -69,6 +71,8 @@ pub(super) struct StoredPage {
     /// When the handler was asked.
     asked: Now,
     owner: Owner,
+    /// How long it took, up to the head, in microseconds.
+    took: u32,
     /// Did a cache further in leave a `Cache-Status` of its own?
     inner_status: bool,
     last: Mutex<Option<Fields>>,
@@ -110,6 +114,7 @@ impl StoredPage {
             completed,
             asked: Now::from_millis(0),
             owner: Owner::Everyone,
+            took: 0,
             inner_status,
             last: Mutex::default(),
         }
@@ -133,6 +138,16 @@ impl StoredPage {
 
     pub(super) fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// The same head of a response that its handler took so long for.
+    pub(super) fn made_in(mut self, micros: u64) -> Self {
+        self.took = u32::try_from(micros).unwrap_or(u32::MAX);
+        self
+    }
+
+    pub(super) fn took_micros(&self) -> u64 {
+        self.took.into()
     }
 
     /// The same head with what only the end of the body tells.
@@ -161,6 +176,7 @@ impl StoredPage {
             completed: self.completed.clone(),
             asked: self.asked,
             owner: self.owner,
+            took: self.took,
             inner_status: self.inner_status,
             last: Mutex::default(),
         }

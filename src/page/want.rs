@@ -3,9 +3,9 @@
 use http::HeaderMap;
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 
+use super::account::Account;
 use super::answer::Wish;
 use super::layer::Page;
-use super::respond::Shown;
 use super::screen::Seen;
 use crate::header::RequestDirectives;
 use crate::request::RequestHead;
@@ -21,11 +21,16 @@ pub(super) struct Want {
     pub(super) no_store: bool,
     /// The directives of the request that count.
     pub(super) advice: RequestDirectives,
-    pub(super) shown: Shown,
+    pub(super) account: Account,
 }
 
 impl Want {
-    pub(super) fn of(page: &Page, head: &RequestHead<'_>, seen: &Seen<'_>) -> Self {
+    pub(super) fn of(
+        page: &Page,
+        head: &RequestHead<'_>,
+        seen: &Seen<'_>,
+        account: Account,
+    ) -> Self {
         let mut headers = HeaderMap::new();
         if seen.conditional || seen.ranged {
             for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE, IF_RANGE] {
@@ -41,7 +46,7 @@ impl Want {
             head_only: seen.head_only,
             no_store: seen.said.no_store,
             advice: page.policy.rules.request.of(seen.said),
-            shown: page.cache.shared.status.shown_to(head),
+            account,
         }
     }
 
@@ -51,7 +56,7 @@ impl Want {
             conditional: self.conditional,
             ranged: self.ranged,
             head_only: self.head_only,
-            shown: self.shown,
+            told: self.account.told(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod shared;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use self::shared::Shared;
 use super::watch::Ready;
 use super::{
     About, BoxStream, Done, Found, Key, Mark, Notice, Op, Purge, PurgeError, Scanned, Stamp, Store,
-    StoreError,
+    StoreError, StoreFacts,
 };
 use crate::clock::Now;
 
@@ -144,6 +145,17 @@ impl Store for MemoryStore {
                 })
             });
         Box::pin(Ready(matching))
+    }
+
+    fn facts_now(&self) -> Poll<Result<StoreFacts, StoreError>> {
+        Poll::Ready(Ok(StoreFacts {
+            entries: Some(self.len() as u64),
+            bytes: Some(self.weight()),
+            capacity: Some(self.shared.capacity as u64),
+            evictions: Some(self.shared.evictions.load(Ordering::Relaxed)),
+            expirations: Some(self.shared.expirations.load(Ordering::Relaxed)),
+            server: None,
+        }))
     }
 
     fn watch(&self) -> BoxStream<'static, Notice> {

@@ -13,6 +13,7 @@
 
 pub mod conformance;
 mod error;
+mod facts;
 #[cfg(feature = "memory")]
 mod fence;
 #[cfg(feature = "memory")]
@@ -31,6 +32,7 @@ use futures_core::Stream;
 use crate::clock::Now;
 
 pub use self::error::{PurgeError, StoreError};
+pub use self::facts::{ServerFacts, StoreFacts};
 #[cfg(feature = "memory")]
 pub use self::memory::{MemoryStore, MemoryStoreBuilder, MemoryStoreError};
 pub use self::null::NullStore;
@@ -295,6 +297,19 @@ pub trait Store: Send + Sync + 'static {
         prefix: &'a [u8],
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>>;
+
+    /// The answer of [`facts`](Self::facts), where it takes neither I/O nor waiting; `Pending` means "ask `facts`".
+    fn facts_now(&self) -> Poll<Result<StoreFacts, StoreError>> {
+        Poll::Pending
+    }
+
+    /// What the store knows of itself, for statistics. Default: what [`facts_now`](Self::facts_now) says, else nothing.
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        match self.facts_now() {
+            Poll::Ready(facts) => facts,
+            Poll::Pending => Ok(StoreFacts::default()),
+        }
+    }
 
     /// Streams what happens from now on. Who reads slower than 1,024 notices behind misses some.
     fn watch(&self) -> BoxStream<'static, Notice>;

@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use super::{
     About, BoxStream, Done, Found, If, Key, Notice, Op, Purge, PurgeError, Scanned, Stamp, Store,
-    StoreError, When,
+    StoreError, StoreFacts, When,
 };
 use crate::clock::Now;
 use crate::store::Mark;
@@ -82,6 +82,14 @@ impl Store for NullStore {
 
     fn scan<'a>(&'a self, _: &'a [u8], _: usize) -> BoxStream<'a, Result<Scanned, StoreError>> {
         Box::pin(Empty(std::marker::PhantomData))
+    }
+
+    fn facts_now(&self) -> Poll<Result<StoreFacts, StoreError>> {
+        Poll::Ready(Ok(StoreFacts {
+            entries: Some(0),
+            bytes: Some(0),
+            ..StoreFacts::default()
+        }))
     }
 
     fn watch(&self) -> BoxStream<'static, Notice> {

@@ -46,7 +46,7 @@ async fn a_placed_order_frees_dashboard_and_popular_at_once_and_not_the_menu() {
         client
             .get(&server, path)
             .await
-            .assert_stored_after("vary-miss");
+            .assert_stored_after("uri-miss");
         client.get(&server, path).await.assert_hit();
     }
     for path in ["/menu", "/menu/pizza", "/"] {

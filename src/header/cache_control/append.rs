@@ -4,6 +4,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue};
 
 use super::ResponseDirectives;
+use crate::header::replace;
 
 /// Adds a directive to `Cache-Control`, leaving one line in which all that stood there still stands, byte for byte.
 ///
@@ -29,9 +30,7 @@ pub(crate) fn append(headers: &mut HeaderMap, directive: HeaderValue) {
     let Ok(line) = HeaderValue::from_bytes(&line) else {
         return; // Parts of field values joined by a comma and a space are a field value.
     };
-    // A map that has no room for one more field is too large to be sent, and `insert` would panic.
-    headers.remove(CACHE_CONTROL);
-    let _ = headers.try_insert(CACHE_CONTROL, line);
+    replace(headers, &CACHE_CONTROL, line);
 }
 
 #[cfg(test)]

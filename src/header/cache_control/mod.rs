@@ -15,4 +15,4 @@ pub(crate) use lifetime::Lifetime;
 pub(crate) use private::{is_targeted, keep_private};
 pub(crate) use request::RequestDirectives;
 pub(crate) use response::ResponseDirectives;
-pub(crate) use scope::Scope;
+pub(crate) use scope::{MAX_FIELDS, Scope};

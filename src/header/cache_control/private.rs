@@ -48,7 +48,8 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
 
 /// Does a field speak to some caches in place of `Cache-Control`?
 pub(crate) fn is_targeted(name: &HeaderName) -> bool {
-    name.as_str().ends_with("-cache-control") || name == "surrogate-control"
+    const OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
+    name.as_str().ends_with("-cache-control") || OWN.contains(&name.as_str())
 }
 
 fn members_with_private(headers: &HeaderMap) -> usize {

@@ -5,7 +5,7 @@ use http::HeaderName;
 use crate::header::list::non_empty_members;
 
 /// The number of fields from which on a list is taken for the whole response, so that reading it stays cheap.
-const MAX_FIELDS: usize = 64;
+pub(crate) const MAX_FIELDS: usize = 64;
 
 /// What part of the response a directive speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ const FWD_STATUS: &KeyRef = key_ref("fwd-status");
 const TTL: &KeyRef = key_ref("ttl");
 const STORED: &KeyRef = key_ref("stored");
 const COLLAPSED: &KeyRef = key_ref("collapsed");
+const KEY: &KeyRef = key_ref("key");
 const DETAIL: &KeyRef = key_ref("detail");
 
 /// How this cache handled one request.
@@ -22,6 +23,7 @@ pub(crate) struct Member<'a> {
     name: &'a CacheName,
     handled: Handled,
     ttl: Option<i64>,
+    key: Option<&'a str>,
     detail: Option<&'a str>,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Member<'a> {
             name,
             handled,
             ttl: None,
+            key: None,
             detail: None,
         }
     }
@@ -92,6 +95,12 @@ impl<'a> Member<'a> {
     /// The remaining lifetime in seconds, negative once stale.
     pub(crate) fn ttl(mut self, seconds: i64) -> Self {
         self.ttl = Some(seconds);
+        self
+    }
+
+    /// The key, as people read it (RFC 9211 §2.8); left out unless printable ASCII.
+    pub(crate) fn key(mut self, key: &'a str) -> Self {
+        self.key = Some(key);
         self
     }
 
@@ -124,6 +133,9 @@ impl<'a> Member<'a> {
             if let Some(collapsed) = forwarded.collapsed {
                 item = item.parameter(COLLAPSED, collapsed == Collapsed::Shared);
             }
+        }
+        if let Some(Ok(key)) = self.key.map(StringRef::from_str) {
+            item = item.parameter(KEY, key);
         }
         if let Some(detail) = self.detail {
             if let Ok(token) = TokenRef::from_str(detail) {
@@ -267,16 +279,21 @@ mod tests {
             "c; hit; ttl=-999999999999999"
         );
         assert_eq!(value(hit.clone().detail("a\r\nb")), "c; hit");
+        assert_eq!(value(hit.clone().key("a\r\nb")), "c; hit");
+        assert_eq!(
+            value(hit.clone().key(r#"a/b?c="\";d"#).detail("e")),
+            r#"c; hit; key="a/b?c=\"\\\";d"; detail=e"#
+        );
         assert_eq!(value(hit.detail("")), r#"c; hit; detail="""#);
     }
 
     proptest! {
         #[test]
         fn every_member_parses(
-            name in "[ -~]{1,20}", ttl in any::<i64>(), detail in "[ -~]{0,20}",
+            name in "[ -~]{1,20}", ttl in any::<i64>(), key in "[ -~]{0,20}", detail in "[ -~]{0,20}",
         ) {
             let name = CacheName::new(&name).unwrap();
-            let value = Member::hit(&name).ttl(ttl).detail(&detail).to_value();
+            let value = Member::hit(&name).ttl(ttl).key(&key).detail(&detail).to_value();
             prop_assert!(Parser::new(value.as_bytes()).parse_item_with_visitor(Ignored).is_ok());
         }
     }

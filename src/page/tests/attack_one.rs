@@ -29,9 +29,9 @@ on_every_store! {
 }
 
 fn tenant(layer: CacheLayer) -> CacheLayer {
-    layer.vary_on("tenant", |head| {
+    layer.vary_on(KeyPart::computed("tenant", |head| {
         Some(head.headers.get("x-tenant")?.as_bytes().to_vec())
-    })
+    }))
 }
 
 /// Two layers, one in the other.

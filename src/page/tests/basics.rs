@@ -228,9 +228,15 @@ async fn cache_status_can_be_for_some_and_tells_them_why() {
     let debug = |target| get_with(target, &[("x-debug", "1")]);
     assert_eq!(site.get("/a").await.field("cache-status"), None);
     assert_eq!(site.get("/a").await.field("cache-status"), None);
-    assert_eq!(site.ask(debug("/a")).await.said(), "hit; ttl=1800");
+    assert_eq!(
+        site.ask(debug("/a")).await.said(),
+        r#"hit; ttl=1800; key="shop.example/a""#
+    );
     let refused = site.ask(debug("/private")).await;
-    assert_eq!(refused.said(), "fwd=uri-miss; detail=private");
+    assert_eq!(
+        refused.said(),
+        r#"fwd=uri-miss; key="shop.example/private"; detail=private"#
+    );
     assert_eq!(site.runs(), 2);
 }
 

@@ -17,7 +17,8 @@ struct User(&'static str);
 
 fn world() -> World {
     World::built(
-        Cache::builder(MemoryStore::new(MIB)).user(identity::extension(|user: &User| user.0)),
+        Cache::builder(MemoryStore::new(MIB))
+            .user(identity::extension("user", |user: &User| user.0)),
     )
 }
 
@@ -69,7 +70,7 @@ async fn a_page_that_reads_who_is_asking_is_served_and_not_stored() {
 async fn a_page_that_varies_on_what_was_read_is_stored() {
     let world = world();
     let layer = world.page().vary_on_user().unwrap();
-    let read = async |who: Identity, Personal(user): Personal<Option<Extension<User>>>| {
+    let read = async |who: Identity, user: Option<Extension<User>>| {
         format!(
             "{} {}",
             who.is_anonymous(),
@@ -85,6 +86,37 @@ async fn a_page_that_varies_on_what_was_read_is_stored() {
         ] {
             let answer = site.ask(asked).await;
             assert_eq!((&*answer.body, answer.is_hit()), (body, round == 1));
+        }
+    }
+}
+
+/// Authentication within the layer: to the key, everybody is nobody.
+#[tokio::test]
+async fn a_person_who_is_found_within_the_layer_is_not_nobody() {
+    let world = world();
+    let authenticate = |mut request: Request<Body>, next: axum::middleware::Next| async move {
+        let name = request.headers().get("x-name").cloned();
+        if let Some(name) = name {
+            let name = if name == "alice" { "alice" } else { "bob" };
+            request.extensions_mut().insert(User(name));
+        }
+        next.run(request).await
+    };
+    let exact = async |who: Identity, user: Option<Extension<User>>| {
+        let name = user.map_or("nobody", |user| user.0.0);
+        format!("{} for {name}", who.is_anonymous())
+    };
+    for (n, route) in [on_get(greet), on_get(exact)].into_iter().enumerate() {
+        let within = axum::middleware::from_fn(authenticate);
+        let layer = world.page().named(format!("{n}")).vary_on_user().unwrap();
+        let app = Router::new().route("/", route.layer::<_, Infallible>(within).layer(layer));
+        let site = site(&world, app);
+        for _ in 0..2 {
+            for name in ["alice", "bob"] {
+                let answer = site.ask(get_with("/", &[("x-name", name)])).await;
+                assert!(answer.body.ends_with(name), "{} for {name}", answer.body);
+                assert_eq!(answer.said(), "fwd=uri-miss");
+            }
         }
     }
 }
@@ -162,10 +194,10 @@ async fn the_layer_outside_hears_it_too() {
         .layer(world.page());
     let site = site(&world, app);
     let _ = site.get("/").await;
-    // The outer one answers.
-    assert_eq!(site.get("/").await.lines("cache-status").len(), 1);
+    let outer = |answer: &Answer| answer.lines("cache-status").pop().unwrap().to_owned();
+    assert_eq!(outer(&site.get("/").await), "larder; hit; ttl=300");
     world.purge_tag("inner").await;
-    assert_eq!(site.get("/").await.lines("cache-status").len(), 2);
+    assert_eq!(outer(&site.get("/").await), "larder; fwd=uri-miss; stored");
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 //!
 //! The cache's time stands still until it is moved, tokio's is paused, and gates decide which of several requests is first.
 
+mod analysing;
 mod attack_one;
+mod attack_people;
 mod attack_two;
 mod bad_identities;
 mod basics;
 mod bounds;
 mod completing;
 mod conditions;
+mod counting;
 mod cves;
 mod equivalents;
 mod extractors;
@@ -23,6 +26,7 @@ mod heads;
 mod histories;
 mod identities;
 mod joins;
+mod key_parts;
 mod leak_hunt;
 mod leaks;
 mod merging;
@@ -45,10 +49,13 @@ mod request_rules;
 mod rules;
 mod search_rules;
 mod selecting;
+#[cfg(feature = "tracing")]
+mod spans;
 mod staleness;
 mod statuses;
 mod stores;
 mod targeted;
+mod telling;
 mod timeouts;
 mod trouble;
 mod unclear_parts;
@@ -77,7 +84,7 @@ use self::stores::Waiting;
 use self::versions::{Data, Dice, How};
 use crate::cache::CacheBuilder;
 use crate::clock::ManualClock;
-use crate::{Cache, CacheLayer, CacheTags, MIB, MemoryStore, RequestHead, Store, minutes};
+use crate::{Cache, CacheLayer, CacheTags, KeyPart, MIB, MemoryStore, RequestHead, Store, minutes};
 
 /// Runs each scenario on the store in memory, and on one that has to be waited for.
 macro_rules! on_every_store {

@@ -123,9 +123,9 @@ async fn what_echoes_who_asks_is_answered_to_nobody_else() {
         let layers = [
             world.page(),
             world.page().vary_on_header(http::header::COOKIE),
-            world
-                .page()
-                .vary_on("user", |head| Some(head.extensions.get::<User>()?.0.into())),
+            world.page().vary_on(KeyPart::computed("user", |head| {
+                Some(head.extensions.get::<User>()?.0.into())
+            })),
         ];
         for (m, layer) in layers.into_iter().enumerate() {
             let site = echo(&world, layer, fields);
@@ -318,9 +318,9 @@ async fn no_unkeyed_field_steers_what_others_get() {
 async fn tenants_that_an_extension_tells_apart_never_meet() {
     let world = World::new();
     let layer = || {
-        world.page().vary_on("tenant", |head| {
+        world.page().vary_on(KeyPart::computed("tenant", |head| {
             Some(head.extensions.get::<User>()?.0.into())
-        })
+        }))
     };
     let sites = ["one", "two"].map(|tenant| {
         let site = world.site(layer(), async |request| {

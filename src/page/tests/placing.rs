@@ -51,7 +51,10 @@ async fn it_stands_round_a_route_a_method_router_a_nested_router_and_an_applicat
     ];
     for (n, (name, place)) in places.into_iter().enumerate() {
         let runs = Runs::default();
-        let router = place(counting(&runs), layer().vary_on(name, |_| None));
+        let router = place(
+            counting(&runs),
+            layer().vary_on(KeyPart::computed(name, |_| None)),
+        );
         let site = on_router(&world, router, &runs);
         let target = if n < 3 { "/p" } else { "/n/p" };
         assert_eq!(
@@ -325,9 +328,9 @@ async fn an_outer_layer_does_not_share_what_an_inner_one_tells_apart() {
     let inner = world
         .page()
         .client_ttl(minutes(1))
-        .vary_on("tenant", |request| {
+        .vary_on(KeyPart::computed("tenant", |request| {
             Some(request.headers.get("x-tenant")?.as_bytes().to_vec())
-        });
+        }));
     let router = Router::new()
         .route("/p", handler.layer(inner))
         .layer(world.page().named("outer"));

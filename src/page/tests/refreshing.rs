@@ -299,10 +299,10 @@ async fn a_refresh_stores_the_whole_though_a_part_was_asked_for(world: World) {
 
 /// What the key of a layer was computed from cannot be told, so the request stays whole.
 async fn a_refresh_that_shows_who_asked_is_not_stored_for_others(world: World) {
-    let computed = layer(&world).vary_on("tenant", |head| {
+    let computed = layer(&world).vary_on(KeyPart::computed("tenant", |head| {
         let tenant = head.headers.get("x-t")?.to_str().ok()?;
         Some(tenant.to_owned().into())
-    });
+    }));
     let (origin, site) = world.origin(computed);
     origin.answers(|request| {
         let who = request.headers().get("cookie");

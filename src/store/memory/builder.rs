@@ -123,6 +123,8 @@ impl MemoryStoreBuilder {
                 seq: AtomicU64::new(fence.stamp().seq),
                 fence: RwLock::new(fence),
                 writes: [const { Mutex::new(()) }; WRITE_LOCKS],
+                evictions: AtomicU64::new(0),
+                expirations: AtomicU64::new(0),
                 watchers: Watchers::default(),
             }),
         }

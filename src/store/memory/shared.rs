@@ -27,6 +27,9 @@ pub(super) struct Shared {
     pub(super) seq: AtomicU64,
     pub(super) fence: RwLock<Fence>,
     pub(super) writes: [Mutex<()>; WRITE_LOCKS],
+    /// How many records were taken away to make room, and how many since their time was over.
+    pub(super) evictions: AtomicU64,
+    pub(super) expirations: AtomicU64,
     pub(super) watchers: Watchers,
 }
 
@@ -68,6 +71,9 @@ impl Shared {
             .entries
             .remove_if(key.as_bytes(), |standing| standing.id == record.id);
         if let Some((key, _)) = removed {
+            if why == Removal::Expired {
+                self.expirations.fetch_add(1, Ordering::Relaxed);
+            }
             self.watchers.removed(&key, why);
         }
     }
@@ -126,6 +132,7 @@ impl Shared {
         for (key, _) in left {
             // A record that is replaced leaves the map in the same way, but its key still stands there.
             if **key != *written.as_bytes() || !self.entries.contains_key(&**key) {
+                self.evictions.fetch_add(1, Ordering::Relaxed);
                 self.watchers.removed(key, Removal::Evicted);
             }
         }

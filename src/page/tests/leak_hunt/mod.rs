@@ -38,7 +38,7 @@ use self::script::{Ask, Fate, Purge, Script, Step, scripts};
 const FOREVER: Duration = Duration::from_secs(60);
 
 fn user() -> impl Identify {
-    extension(|user: &User| user.0.clone()).or(cookie("session"))
+    extension("user", |user: &User| user.0.clone()).or(cookie("session"))
 }
 
 fn world(store: impl Store) -> World {
