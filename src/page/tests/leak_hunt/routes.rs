@@ -90,6 +90,11 @@ impl Route {
         !matches!(self, Self::Plain | Self::Shared | Self::Gateway)
     }
 
+    /// Do dates count for nothing here, since they do not tell people apart? A cache of another process cannot know that.
+    pub(super) const fn heeds_no_dates(self) -> bool {
+        self.is_of_people() && !matches!(self, Self::OutsideRoundKey)
+    }
+
     /// What a handler looks at without telling: what the key holds, and what larder knows for a credential.
     pub(super) const fn looked_at(self) -> &'static [Way] {
         const OTHERS: [Way; 4] = [
