@@ -90,20 +90,9 @@ impl Route {
         !matches!(self, Self::Plain | Self::Shared | Self::Gateway)
     }
 
-    /// Are all its caches in this process, so that they know of each other?
-    pub(super) const fn is_answered_here(self) -> bool {
-        !matches!(self, Self::OutsideRoundKey)
-    }
-
-    /// Is the outermost layer one that tells people apart, and so heeds no dates?
+    /// Do dates count for nothing here, since they do not tell people apart? A cache of another process cannot know that.
     pub(super) const fn heeds_no_dates(self) -> bool {
-        match self {
-            Self::User | Self::Session | Self::Key | Self::Authorization | Self::Members => true,
-            Self::UserRoundPlain => true,
-            Self::Plain | Self::Shared | Self::Gateway => false,
-            Self::PlainRoundUser | Self::PlainRoundKey => false,
-            Self::GatewayRoundKey | Self::OutsideRoundKey => false,
-        }
+        self.is_of_people() && !matches!(self, Self::OutsideRoundKey)
     }
 
     /// What a handler looks at without telling: what the key holds, and what larder knows for a credential.
@@ -135,15 +124,6 @@ impl Route {
                 Way::Analytics,
             ],
             _ => &OTHERS,
-        }
-    }
-
-    /// What a handler looks at where it tells that it reads who is asking, without telling whom: the route's own people, where it has any.
-    pub(super) const fn told(self) -> &'static [Way] {
-        match (self, self.keyed()) {
-            (Self::UserRoundPlain, _) => &USER,
-            (_, []) => &Way::ALL,
-            (_, keyed) => keyed,
         }
     }
 
