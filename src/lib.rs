@@ -30,12 +30,13 @@
 //! # }
 //! ```
 //!
-//! Start at [`Cache`]; the [`page`] module tells what is stored and what is not; [`store`] is the contract of stores.
+//! Start at [`Cache`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
+//! what handlers can ask for, [`control`] and [`monitor`] about the layers beside the cache; [`store`] is the contract of stores.
 //!
 //! # Features
 //!
 //! * `memory` (default): [`MemoryStore`].
-//! * `axum` (default): response parts, and the targets and routes that axum knows. Without it the layers serve any tower stack.
+//! * `axum` (default): response parts, extractors, and the targets and routes that axum knows. Without it the layers serve any tower stack.
 //! * `metrics`: [`monitor::metrics`], which publishes statistics through the `metrics` facade.
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
 //! * `redis`: reserved for the Redis store; it compiles the client and adds nothing yet.
