@@ -214,7 +214,8 @@ async fn a_shared_identity_is_the_one_that_it_shares() {
 /// P1: a field that names a tenant is withheld on shared routes, as one that names a person.
 #[tokio::test(start_paused = true)]
 async fn a_field_that_names_no_person_is_withheld_on_shared_routes_too() {
-    let sources: [(&str, fn(CacheBuilder) -> CacheBuilder); 4] = [
+    type Users = fn(CacheBuilder) -> CacheBuilder;
+    let sources: [(&str, Users); 4] = [
         ("alone", |cache| cache.user(by_field())),
         ("no person", |cache| cache.user(by_field().of_no_person())),
         ("shared", |cache| cache.user(Arc::new(by_field()))),
@@ -347,9 +348,12 @@ async fn fields_of_64_kib_fail_nothing_whatever_is_keyed(world: World) {
 struct Lying {
     store: MemoryStore,
     at_once: bool,
-    put: Arc<Mutex<Vec<(Vec<u8>, Arc<Record>)>>>,
+    put: Arc<Mutex<Vec<Put>>>,
     lies: Arc<AtomicBool>,
 }
+
+/// What was put under a key.
+type Put = (Vec<u8>, Arc<Record>);
 
 impl Lying {
     fn new(at_once: bool) -> Self {
