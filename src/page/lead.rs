@@ -1,7 +1,7 @@
 //! Leading a flight: the handler is asked, and its answer judged, recorded and shared.
 
 use bytes::Bytes;
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE};
 use http::response::Parts;
 use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
@@ -381,14 +381,16 @@ impl Settling<'_> {
         }
     }
 
-    /// The conditions that the handler did not see are judged here: of what is for one person, only tags, since dates tell nobody apart.
+    /// The conditions that the handler did not see are judged here. Of what is for one person, only tags count, since dates tell nobody apart;
+    /// and what is not stored has no date but its own (RFC 9110 §13.1.3).
     fn spare<B>(
         &self,
         fill: &Fill,
         response: Response<PageBody<B>>,
         why: NotStored,
     ) -> Response<PageBody<B>> {
-        let is_told_apart = !why.is_personal() || self.want.headers.contains_key(IF_NONE_MATCH);
+        let is_dated = !why.is_personal() && response.headers().contains_key(LAST_MODIFIED);
+        let is_told_apart = is_dated || self.want.headers.contains_key(IF_NONE_MATCH);
         match self.want.conditional && is_told_apart && self.asks == Asks::ForAll {
             true => spare_the_body(&fill.page, response, &self.want.headers),
             false => response,
