@@ -51,6 +51,7 @@ mod header;
 pub mod identity;
 mod log;
 pub mod monitor;
+mod mutant;
 pub mod page;
 mod precondition;
 mod request;

@@ -9,6 +9,7 @@ use super::screen::Seen;
 use crate::cache::{Cache, Shared};
 use crate::identity::{Identify, Identity, IdentityDigest, Trace};
 use crate::monitor::Bypass;
+use crate::mutant::is_off;
 use crate::request::RequestHead;
 use crate::store::Mark;
 
@@ -88,7 +89,7 @@ impl Asker {
             return true;
         };
         let is_keyed = |by: &Arc<dyn Identify>| Arc::ptr_eq(by, user);
-        if cfg!(larder_without_identity) || page.policy.identity.as_ref().is_some_and(is_keyed) {
+        if is_off("identity") || page.policy.identity.as_ref().is_some_and(is_keyed) {
             return true;
         }
         let told = catch_unwind(AssertUnwindSafe(|| user.identify(head)));
@@ -155,7 +156,7 @@ impl Read {
     /// Does the key know everything that was read?
     pub(super) fn is_known_to(&self, asker: &Asker) -> bool {
         let keyed = asker.identity.as_ref();
-        cfg!(larder_without_identity)
+        is_off("identity")
             || self
                 .trace
                 .is_covered_by(keyed, self.holds_the_user, self.since)

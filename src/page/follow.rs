@@ -14,6 +14,7 @@ use super::respond::Outcome;
 use super::share::SharedPage;
 use super::variants::variant_key;
 use crate::monitor::{Absence, Failure, NotStored, Reason};
+use crate::mutant::is_off;
 use crate::store::{Mark, Stamp, StoreError};
 
 /// How many flights a request follows before it goes alone.
@@ -229,7 +230,7 @@ async fn admits(
     stamp: Stamp,
     marks: &[Mark],
 ) -> Result<bool, StoreError> {
-    if cfg!(larder_without_join_rule) {
+    if is_off("join_rule") {
         return Ok(true);
     }
     shared.admits(stamp, marks).await

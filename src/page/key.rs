@@ -11,6 +11,7 @@ use super::policy::{Forwarding, Policy};
 use super::query::QueryRule;
 use super::screen::{FORWARDING, Seen};
 use crate::monitor::Bypass;
+use crate::mutant::is_off;
 use crate::request::RequestHead;
 
 /// The most that all forwarding fields of a request may add to its key.
@@ -202,7 +203,7 @@ fn write(
     }
     match owner {
         Owner::Everyone => {}
-        _ if cfg!(larder_without_identity) => {}
+        _ if is_off("identity") => {}
         Owner::Some(digest) => key.part(Part::OfSome, &digest.0),
         Owner::Person(digest) => key.part(Part::OfPerson, &digest.0),
     }

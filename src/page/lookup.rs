@@ -14,6 +14,7 @@ use crate::cache::Shared;
 use crate::clock::Now;
 use crate::header::RequestDirectives;
 use crate::monitor::{Absence, Failure, StaleUse};
+use crate::mutant::is_off;
 use crate::store::{Found, Key, Record, Stamp, StoreError};
 
 /// What a look-up brought.
@@ -91,7 +92,7 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     /// Is it a page of whom it is asked for?
     fn may_have(&self, page: &StoredPage) -> bool {
-        cfg!(larder_without_identity) || page.owner() == self.owner
+        is_off("identity") || page.owner() == self.owner
     }
 }
 

@@ -16,6 +16,7 @@ use foldhash::quality::RandomState;
 
 use super::record::{Mark, Stamp};
 use crate::clock::Now;
+use crate::mutant::is_off;
 
 /// How long the mark of a key is kept, and so the longest that a fill may take.
 const KEY_MARK_LIFE: Duration = Duration::from_secs(300);
@@ -89,7 +90,7 @@ impl Fence {
 
     /// Is a record with this stamp and these marks still true?
     pub(super) fn admits(&self, stamp: Stamp, marks: &[Mark]) -> bool {
-        if cfg!(larder_without_fence) {
+        if is_off("fence") {
             return true;
         }
         stamp.epoch == self.epoch
@@ -102,7 +103,7 @@ impl Fence {
 
     /// May a fill with this stamp and these marks commit?
     pub(super) fn admits_fill(&self, stamp: Stamp, marks: &[Mark]) -> bool {
-        self.admits(stamp, marks) && (self.fill_floor <= stamp.seq || cfg!(larder_without_fence))
+        self.admits(stamp, marks) && (self.fill_floor <= stamp.seq || is_off("fence"))
     }
 
     fn advance(&mut self, now: Now) {
