@@ -199,7 +199,7 @@ impl Cache {
             .await
     }
 
-    /// Frees all pages that are kept for this identity, as the [`Identify`](crate::Identify) of their layers tells it: when a user
+    /// Frees all pages that are kept for this identity, as the [`Identify`] of their layers tells it: when a user
     /// signs out, or is removed.
     ///
     /// ```
