@@ -37,7 +37,7 @@
 //!
 //! * `memory` (default): [`MemoryStore`].
 //! * `axum` (default): response parts, extractors, and the targets and routes that axum knows. Without it the layers serve any tower stack.
-//! * `metrics`: [`monitor::metrics`], which publishes statistics through the `metrics` facade.
+//! * `metrics`: `monitor::metrics`, which publishes statistics through the `metrics` facade.
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
 //! * `redis`: reserved for the Redis store; it compiles the client and adds nothing yet.
 
