@@ -130,6 +130,14 @@ impl Drop for Driver {
     }
 }
 
+/// A page that a browser shows.
+pub(crate) struct Page {
+    /// Everything that it shows or hides.
+    pub(crate) source: String,
+    pub(crate) address: String,
+    pub(crate) title: String,
+}
+
 /// One browser with a profile of its own.
 pub(crate) struct Browser<'a> {
     driver: &'a Driver,
@@ -187,30 +195,43 @@ impl Browser<'_> {
             .await;
     }
 
-    /// Clicks, and waits for the page that comes of it.
+    /// Clicks, and waits for the page that comes of it: the driver may be back before that has begun to come.
     pub(crate) async fn click(&self, css: &str) {
+        self.script("window.isLeft = true").await;
         let element = self.element(css).await;
         self.post(&format!("{element}/click"), json!({})).await;
+        let come = async {
+            let script = "return !window.isLeft && document.readyState === 'complete'";
+            // While one page gives way to the other, there is none to run it in.
+            while self.try_script(script).await != Ok(Value::Bool(true)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within("the page after a click comes", come).await;
     }
 
-    async fn script(&self, script: &str) -> String {
+    async fn try_script(&self, script: &str) -> Result<Value, String> {
         let run = json!({ "script": script, "args": [] });
-        let answer = self.post("/execute/sync", run).await;
-        answer.as_str().unwrap_or_default().to_owned()
+        let path = format!("{}/execute/sync", self.path);
+        self.driver.try_ask("POST", &path, run).await
     }
 
-    /// Everything that the page shows or hides.
-    pub(crate) async fn source(&self) -> String {
-        self.script("return document.documentElement.outerHTML")
-            .await
+    async fn script(&self, script: &str) -> Value {
+        let ran = self.try_script(script).await;
+        ran.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    pub(crate) async fn address(&self) -> String {
-        self.script("return location.pathname").await
-    }
-
-    pub(crate) async fn title(&self) -> String {
-        self.script("return document.title").await
+    /// The page that is shown, at one moment.
+    pub(crate) async fn page(&self) -> Page {
+        let script =
+            "return [document.documentElement.outerHTML, location.pathname, document.title]";
+        let page = self.script(script).await;
+        let text = |place: usize| page[place].as_str().unwrap_or_default().to_owned();
+        Page {
+            source: text(0),
+            address: text(1),
+            title: text(2),
+        }
     }
 
     pub(crate) async fn close(&self) {

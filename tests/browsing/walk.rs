@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::driver::{Browser, Driver};
+use crate::driver::{Browser, Driver, Page};
 use crate::transcript::Transcript;
 
 /// Somebody saw what is another's.
@@ -36,17 +36,15 @@ struct Screen<'a, 'b> {
 
 impl Screen<'_, '_> {
     /// Notes a step, and looks: nothing of others, and of `who` what a signed-in person must see.
-    async fn look(&mut self, step: &str, who: Option<&str>) -> Result<(), Leak> {
-        let page = self.browser.source().await;
-        let address = self.browser.address().await;
-        let title = self.browser.title().await;
+    async fn look(&mut self, step: &str, who: Option<&str>) -> Result<Page, Leak> {
+        let page = self.browser.page().await;
         let seen: Vec<&str> = [ALICE, BOB]
             .into_iter()
-            .filter(|person| marks(person).iter().any(|mark| page.contains(mark)))
+            .filter(|person| marks(person).iter().any(|mark| page.source.contains(mark)))
             .collect();
         let line = format!(
-            "{}: {step} -> {address} \"{title}\" shows {seen:?}",
-            self.name
+            "{}: {step} -> {} \"{}\" shows {seen:?}",
+            self.name, page.address, page.title
         );
         self.transcript.note(&line);
         if let Some(other) = seen.iter().find(|seen| Some(**seen) != who) {
@@ -55,19 +53,21 @@ impl Screen<'_, '_> {
                 seen: format!("what is {other}'s, and {who:?} is signed in"),
             });
         }
-        Ok(())
+        Ok(page)
     }
 
     /// The same, where the dashboard must be there.
-    async fn look_at_dashboard(&mut self, step: &str, who: &str) -> Result<(), Leak> {
-        self.look(step, Some(who)).await?;
-        assert_eq!(self.browser.address().await, "/dashboard", "after {step}");
-        let page = self.browser.source().await;
-        assert!(page.contains(who), "after {step}, {who} is not greeted");
-        Ok(())
+    async fn look_at_dashboard(&mut self, step: &str, who: &str) -> Result<Page, Leak> {
+        let page = self.look(step, Some(who)).await?;
+        assert_eq!(page.address, "/dashboard", "after {step}");
+        assert!(
+            page.source.contains(who),
+            "after {step}, {who} is not greeted"
+        );
+        Ok(page)
     }
 
-    async fn sign_in(&mut self, who: &str) -> Result<(), Leak> {
+    async fn sign_in(&mut self, who: &str) -> Result<Page, Leak> {
         self.browser.open(self.url).await;
         self.look(&format!("before {who} signs in"), None).await?;
         let form = "form[action='/sign-in']";
@@ -79,12 +79,13 @@ impl Screen<'_, '_> {
             .await
     }
 
-    async fn add(&mut self, who: &str, amount: &str) -> Result<(), Leak> {
+    async fn add(&mut self, who: &str, amount: &str) -> Result<Page, Leak> {
         let form = "form[action='/expenses']";
+        let description = format!("secret of {who}: {amount}");
         for (field, text) in [
             ("amount", amount),
             ("category", "books"),
-            ("description", &*format!("secret of {who}: {amount}")),
+            ("description", &*description),
         ] {
             self.browser
                 .type_into(&format!("{form} [name={field}]"), text)
@@ -92,14 +93,13 @@ impl Screen<'_, '_> {
         }
         self.browser.click(&format!("{form} button")).await;
         let step = format!("{who} adds {amount}");
-        self.look_at_dashboard(&step, who).await?;
-        let page = self.browser.source().await;
-        let description = format!("secret of {who}: {amount}");
-        assert!(page.contains(&description), "the new expense is not listed");
-        Ok(())
+        let page = self.look_at_dashboard(&step, who).await?;
+        let is_listed = page.source.contains(&description);
+        assert!(is_listed, "the new expense is not listed");
+        Ok(page)
     }
 
-    async fn sign_out(&mut self, who: &str) -> Result<(), Leak> {
+    async fn sign_out(&mut self, who: &str) -> Result<Page, Leak> {
         self.browser.click("form[action='/sign-out'] button").await;
         self.look(&format!("{who} signs out"), None).await
     }
