@@ -40,7 +40,8 @@
 //!   credentials, is stored for the person whom the key holds, and for nobody else. It leaves as `private`. What a handler reads of who is asking
 //!   must be what the key holds: an [`Identity`](crate::Identity) that was read and is not keyed keeps an answer from being stored, on every
 //!   route. Larder sees what its own [extractors](crate::extract) read, and what is wrapped in
-//!   [`Personal`](crate::extract::Personal); [`testing::assert_cacheable`](crate::testing::assert_cacheable) is for the tests of an application.
+//!   [`Personal`](crate::extract::Personal), best before the head: a body that reads it while it streams is not stored, but those who wait for the
+//!   same page may have got its beginning by then, where its length is known. [`testing::assert_cacheable`](crate::testing::assert_cacheable) is for the tests of an application.
 //! * A browser keeps what it has shown for "back", whatever its address answers now. Pages of one person should leave with `no-store`, set by
 //!   a layer outside of the page layer, which stores them all the same; see `examples/expenses`.
 //! * A session that has ended on the server is answered from the store while its pages are fresh, where its cookie is all that tells who is
