@@ -14,7 +14,7 @@ use crate::identity::{Identify, IdentityType, Secret};
 use crate::monitor::Counters;
 use crate::page::{Budget, Flights, Remembered, StatusField};
 use crate::request::RequestHead;
-use crate::store::{Mark, Store};
+use crate::store::{Mark, Space, Store};
 use crate::ttl::{LONGEST, MIB, minutes};
 
 /// The layout of keys; part of every key, so that a later layout never reads this one's entries.
@@ -253,10 +253,13 @@ impl CacheBuilder {
             name: self.name.clone(),
         })?;
         let space = space(&self.namespace, self.version);
+        let namespace_mark = Mark::of("namespace", &[&space]);
+        let within = Space::new(&self.namespace, self.version, &space, namespace_mark);
+        let store = self.store.within(&within).unwrap_or(self.store);
         Ok(Cache {
             shared: Arc::new(Shared {
-                store: self.store,
-                namespace_mark: Mark::of("namespace", &[&space]),
+                store,
+                namespace_mark,
                 space,
                 clock: self.clock,
                 background: self.background,

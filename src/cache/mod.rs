@@ -85,12 +85,19 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purged {
     stamp: Stamp,
+    removed: u64,
 }
 
 impl Purged {
     /// The fence's clock after the purge: no answer is older.
     pub const fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    /// How many entries were removed there and then. What a tag, a page or the whole cache is purged by is outlawed without being looked
+    /// for, and not counted.
+    pub const fn removed(&self) -> u64 {
+        self.removed
     }
 }
 
@@ -296,8 +303,11 @@ impl Cache {
 
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
         let now = self.shared.clock.now();
-        let stamp = self.purging(self.shared.store.purge(&purge, now)).await?;
-        Ok(Purged { stamp })
+        let struck = self.purging(self.shared.store.purge(&purge, now)).await?;
+        Ok(Purged {
+            stamp: struck.stamp,
+            removed: struck.removed,
+        })
     }
 
     /// Frees what carries one of `marks` for a fill that has made that due; see [`Store::supersede`].

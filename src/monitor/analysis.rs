@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::Cache;
 use crate::clock::Now;
 use crate::page::KeyText;
-use crate::store::{BoxStream, Kind, Scanned, StoreError};
+use crate::store::{BoxStream, Key, Kind, Scanned, StoreError};
 
 /// Above so many bytes, an entry is a large one.
 const LARGE: u64 = 10_000;
@@ -186,7 +186,9 @@ impl Cache {
         let now = self.shared.clock.now();
         let mut tally = Tally::new(how);
         // One more than is counted tells whether there is more.
-        let mut scanning = self.store().scan(space, how.budget.saturating_add(1));
+        let mut scanning = self
+            .store()
+            .scan(Key::new(space), how.budget.saturating_add(1));
         while let Some(scanned) = next(&mut scanning, self.shared.store_timeout).await {
             let scanned = scanned?;
             if tally.report.total.count >= how.budget as u64 {
@@ -336,6 +338,8 @@ fn name_of(kind: Kind) -> &'static str {
         Kind::Page => "page",
         Kind::Variants => "variants",
         Kind::Rule => "rule",
+        Kind::Value => "value",
+        Kind::Number => "number",
     }
 }
 

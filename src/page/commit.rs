@@ -134,7 +134,7 @@ impl Commit {
             self.stamp,
             self.times,
             self.marks.clone(),
-            Head::Live(Box::new(head)),
+            Head::Live(std::sync::Arc::new(head)),
             body,
         ))
     }
@@ -240,7 +240,7 @@ impl Commit {
             self.stamp,
             times,
             self.marks.clone(),
-            Head::Live(Box::new(next)),
+            Head::Live(std::sync::Arc::new(next)),
             Bytes::new(),
         );
         let filed = self.put(base, Arc::new(index), when).await?;

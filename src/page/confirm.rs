@@ -230,7 +230,7 @@ impl Fill {
                     fresh_until: born,
                     keep_until: born,
                 };
-                let head = Head::Live(Box::new(head));
+                let head = Head::Live(std::sync::Arc::new(head));
                 let record = Record::new(Kind::Page, self.stamp, times, marks, head, body);
                 let stored = Stored {
                     key: old.key.clone(),

@@ -115,7 +115,7 @@ impl SearchKey {
             fresh_until: keep_until,
             keep_until,
         };
-        let head = Head::Live(Box::new(known.rule()));
+        let head = Head::Live(std::sync::Arc::new(known.rule()));
         // It says nothing that a purge of one page could make untrue; the pages carry their own marks.
         let marks = [shared.namespace_mark];
         let record = Record::new(Kind::Rule, known.stamp, times, marks, head, Bytes::new());

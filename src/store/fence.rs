@@ -62,10 +62,12 @@ impl Fence {
         }
     }
 
-    /// Outlaws a key: its fills under way may not commit. The mark must be that of this key alone, whose record the caller removes.
-    pub(super) fn mark_key(&mut self, mark: Mark, now: Now) -> Stamp {
+    /// Outlaws keys: their fills under way may not commit. Each mark must be that of one key alone, whose record the caller removes.
+    pub(super) fn mark_keys(&mut self, marks: &[Mark], now: Now) -> Stamp {
         self.advance(now);
-        self.keys.set(mark, self.seq, now);
+        for &mark in marks {
+            self.keys.set(mark, self.seq, now);
+        }
         while self.keys.oldest().is_some_and(|at| {
             self.keys.len() > self.bounds.key_marks || now.since(at) > KEY_MARK_LIFE
         }) {
@@ -219,9 +221,9 @@ mod tests {
     fn a_forgotten_key_mark_still_refuses_the_fills_it_outlawed() {
         let mut fence = Fence::new(1, BOUNDS, at(0));
         let slow = fence.stamp();
-        let fresh = fence.mark_key(mark("k"), at(1));
+        let fresh = fence.mark_keys(&[mark("k")], at(1));
         // The mark is dropped five minutes later, by the next purge of any key.
-        fence.mark_key(mark("other"), at(302));
+        fence.mark_keys(&[mark("other")], at(302));
         assert!(!fence.admits_fill(slow, &[mark("k")]));
         assert!(fence.admits_fill(fresh, &[mark("k")]));
     }
@@ -231,7 +233,7 @@ mod tests {
         let mut fence = Fence::new(1, BOUNDS, at(0));
         let slow = fence.stamp();
         for name in ["a", "b", "c"] {
-            fence.mark_key(mark(name), at(1));
+            fence.mark_keys(&[mark(name)], at(1));
         }
         assert!(!fence.admits_fill(slow, &[mark("a")]));
         assert!(
@@ -259,8 +261,8 @@ mod tests {
         let mut fence = Fence::new(1, BOUNDS, at(0));
         let before = fence.stamp();
         fence.mark(&[mark("a")], at(1));
-        fence.mark_key(mark("a"), at(1));
-        fence.mark_key(mark("other"), at(400));
+        fence.mark_keys(&[mark("a")], at(1));
+        fence.mark_keys(&[mark("other")], at(400));
         assert!(!fence.admits(before, &[mark("a")]));
     }
 

@@ -16,7 +16,7 @@ use self::shared::Shared;
 use super::watch::Ready;
 use super::{
     About, BoxStream, Done, Found, Key, Mark, Notice, Op, Purge, PurgeError, Scanned, Stamp, Store,
-    StoreError, StoreFacts,
+    StoreError, StoreFacts, Struck,
 };
 use crate::clock::Now;
 
@@ -111,8 +111,10 @@ impl Store for MemoryStore {
         Ok(self.shared.fence().admits_fill(stamp, marks))
     }
 
-    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
-        Ok(self.shared.purge(purge, now))
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<Struck, PurgeError> {
+        self.shared.purge(purge, now).ok_or_else(|| {
+            PurgeError::Undelivered(StoreError::new("purge", "this kind of purge is not known"))
+        })
     }
 
     async fn supersede(
@@ -127,14 +129,14 @@ impl Store for MemoryStore {
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         let matching = self
             .shared
             .entries
             .iter()
-            .filter(move |(key, _)| key.starts_with(prefix))
+            .filter(move |(key, _)| key.starts_with(prefix.as_bytes()))
             .take(budget)
             .map(|(key, record)| {
                 Ok(Scanned {

@@ -16,14 +16,21 @@ mod error;
 mod facts;
 #[cfg(feature = "memory")]
 mod fence;
+pub mod glob;
+mod key;
 #[cfg(feature = "memory")]
 mod memory;
 mod null;
+mod op;
+mod purge;
 mod record;
-#[cfg(feature = "memory")]
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "memory", feature = "redis"))]
 mod watch;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use async_trait::async_trait;
@@ -33,107 +40,25 @@ use crate::clock::Now;
 
 pub use self::error::{PurgeError, StoreError};
 pub use self::facts::{ServerFacts, StoreFacts};
+pub use self::key::{Key, KeyBuf};
 #[cfg(feature = "memory")]
 pub use self::memory::{MemoryStore, MemoryStoreBuilder, MemoryStoreError};
 pub use self::null::NullStore;
+pub use self::op::{Done, If, Op, When};
+pub use self::purge::{Matching, Purge, Struck};
 pub(crate) use self::record::random;
 pub use self::record::{Head, HeadObject, Kind, Mark, Record, RecordId, Stamp, Times};
 
 /// A stream without a name.
 pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 
-/// The full key of a record: opaque bytes that start with those of its namespace.
-///
-/// A store may file records under a digest of it, but compares the whole key on every read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key<'a>(&'a [u8]);
-
-impl<'a> Key<'a> {
-    /// The key made of these bytes.
-    pub const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes it is made of.
-    pub const fn as_bytes(&self) -> &'a [u8] {
-        self.0
-    }
-}
-
 /// What a look-up brings: the record if there is a valid one, and the stamp that a fill after a miss must carry.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// `None` for absent, expired for good, outlawed by a purge, and unreadable alike.
-    pub record: Option<std::sync::Arc<Record>>,
+    pub record: Option<Arc<Record>>,
     /// The fence's clock, read together with the record.
     pub stamp: Stamp,
-}
-
-/// A change of one key, as data: it can be sent, queued and replayed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Op {
-    /// Files a record under the key.
-    Put(std::sync::Arc<Record>, When),
-    /// Takes away what stands under the key.
-    Remove(If),
-}
-
-/// When a [`Op::Put`] takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum When {
-    /// If the fence admits the record's stamp and marks, and nothing younger stands there: the way of fills.
-    Fenced,
-    /// If the fence admits the record's stamp and marks, whatever stands there: last writer wins.
-    Always,
-    /// If there is no valid record, and the fence admits this one.
-    Absent,
-    /// If the record that was read still stands there, and the fence admits this one.
-    Same(RecordId),
-}
-
-/// When a [`Op::Remove`] takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum If {
-    /// Always.
-    Any,
-    /// If the record that was read still stands there.
-    Same(RecordId),
-}
-
-/// What became of an [`Op`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Done {
-    /// The record stands under the key now.
-    Stored,
-    /// A record was taken away.
-    Removed,
-    /// There was nothing to take away.
-    Nothing,
-    /// The fence refused: a purge since the fill began has outlawed it.
-    Outlawed,
-    /// The condition did not hold: another record stands there.
-    Refused,
-    /// The record is larger than this store takes.
-    TooLarge,
-}
-
-/// What a purge strikes.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Purge {
-    /// One key: its record is removed, and fills under way for it are refused.
-    Key {
-        /// The key.
-        key: Box<[u8]>,
-        /// The mark that its records carry, and those of no other key: it is forgotten after five minutes, since the record is gone.
-        mark: Mark,
-    },
-    /// Everything that carries one of these marks (pages, tags, a namespace).
-    Marks(Vec<Mark>),
 }
 
 /// The properties of a store that a builder asks for before serving.
@@ -172,6 +97,32 @@ impl About {
         self.capacity = Some(capacity);
         self.largest = Some(largest);
         self
+    }
+}
+
+/// Whose records a store is asked to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Space<'a> {
+    /// The cache's namespace.
+    pub namespace: &'a str,
+    /// Its version.
+    pub version: u32,
+    /// What all its keys start with.
+    pub prefix: &'a [u8],
+    /// The mark that all its records carry.
+    pub mark: Mark,
+}
+
+impl<'a> Space<'a> {
+    /// The space of `namespace` and `version`, whose keys start with `prefix` and whose records carry `mark`.
+    pub const fn new(namespace: &'a str, version: u32, prefix: &'a [u8], mark: Mark) -> Self {
+        Self {
+            namespace,
+            version,
+            prefix,
+            mark,
+        }
     }
 }
 
@@ -243,6 +194,13 @@ pub trait Store: Send + Sync + 'static {
     /// What this store is and can do.
     fn about(&self) -> About;
 
+    /// The part of this store that is for one namespace and version, where the store keeps such parts apart itself; a cache asks for it when
+    /// it is built. `None`, the default: the keys and marks of a cache say already whose they are.
+    fn within(&self, space: &Space<'_>) -> Option<Arc<dyn Store>> {
+        let _ = space;
+        None
+    }
+
     /// The answer of [`get`](Self::get) for one key, where it takes neither I/O nor waiting; `Pending` means "ask `get`".
     fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
         let _ = (key, now);
@@ -271,7 +229,7 @@ pub trait Store: Send + Sync + 'static {
     async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError>;
 
     /// Outlaws what `purge` names. `Ok` means that every reader of this store sees it.
-    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError>;
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<Struck, PurgeError>;
 
     /// Outlaws everything that carries one of `marks`, as [`purge`](Self::purge) does, on behalf of a fill that has made this purge due
     /// itself: the answer to a POST that serves later GETs.
@@ -294,7 +252,7 @@ pub trait Store: Send + Sync + 'static {
     /// Streams at most `budget` records whose key starts with `prefix`, valid ones and others, in no order. Recency is left alone.
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>>;
 

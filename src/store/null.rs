@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use super::{
     About, BoxStream, Done, Found, If, Key, Notice, Op, Purge, PurgeError, Scanned, Stamp, Store,
-    StoreError, StoreFacts, When,
+    StoreError, StoreFacts, Struck, When,
 };
 use crate::clock::Now;
 use crate::store::Mark;
@@ -44,7 +44,7 @@ impl Store for NullStore {
             // No record that was read still stands here.
             Op::Put(_, When::Same(_)) => Done::Refused,
             Op::Put(..) => Done::Stored,
-            Op::Remove(If::Any | If::Same(_)) => Done::Nothing,
+            Op::Remove(If::Any | If::Same(_)) | Op::Count { .. } | Op::Life { .. } => Done::Nothing,
         }))
     }
 
@@ -76,11 +76,11 @@ impl Store for NullStore {
         Ok(false)
     }
 
-    async fn purge(&self, _: &Purge, _: Now) -> Result<Stamp, PurgeError> {
-        Ok(STAMP)
+    async fn purge(&self, _: &Purge, _: Now) -> Result<Struck, PurgeError> {
+        Ok(Struck::marked(STAMP))
     }
 
-    fn scan<'a>(&'a self, _: &'a [u8], _: usize) -> BoxStream<'a, Result<Scanned, StoreError>> {
+    fn scan<'a>(&'a self, _: Key<'a>, _: usize) -> BoxStream<'a, Result<Scanned, StoreError>> {
         Box::pin(Empty(std::marker::PhantomData))
     }
 

@@ -100,6 +100,10 @@ pub enum Kind {
     Variants,
     /// The rule by which the queries of a path tell pages apart.
     Rule,
+    /// A value of the application. The first byte of its body says how the others are written.
+    Value,
+    /// A number of the application that can be counted: its body is an `i64` in decimal digits.
+    Number,
 }
 
 /// The decoded head of a record, kept as it is by stores in memory.
@@ -107,16 +111,27 @@ pub trait HeadObject: Any + Send + Sync {
     /// What it takes in memory, in bytes.
     fn weight(&self) -> usize;
 
+    /// It as bytes, for stores elsewhere; `None` where it stays in this process.
+    fn to_wire(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// May the body be worth compressing? Not what is compressed already.
+    fn is_compressible(&self) -> bool {
+        true
+    }
+
     /// The same value, to be downcast.
     fn as_any(&self) -> &dyn Any;
 }
 
 /// The head of a record: what stands before the body.
+#[derive(Clone)]
 pub enum Head {
     /// Encoded, as a remote store holds it.
     Wire(Bytes),
     /// Decoded, as a store in memory holds it: a hit decodes nothing.
-    Live(Box<dyn HeadObject>),
+    Live(Arc<dyn HeadObject>),
 }
 
 impl Head {
@@ -197,6 +212,28 @@ impl Record {
     #[must_use]
     pub fn written_as(mut self, id: RecordId) -> Self {
         self.id = id;
+        self
+    }
+
+    /// The same record with other lifetimes.
+    #[must_use]
+    pub fn with_times(&self, times: Times) -> Self {
+        Self {
+            id: self.id,
+            stamp: self.stamp,
+            times,
+            marks: self.marks.clone(),
+            head: self.head.clone(),
+            body: self.body.clone(),
+            kind: self.kind,
+            checked: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// The same record with its head decoded.
+    #[must_use]
+    pub(crate) fn with_head(mut self, head: Head) -> Self {
+        self.head = head;
         self
     }
 

@@ -293,7 +293,7 @@ impl World {
     /// Removes what any layer but the innermost of three has stored.
     async fn evict_all_but_the_innermost(&self) {
         let mut keys: Vec<Vec<u8>> = Vec::new();
-        let mut scan = self.cache.store().scan(&[], 10_000);
+        let mut scan = self.cache.store().scan(crate::store::Key::new(&[]), 10_000);
         while let Some(Ok(found)) = scan.next().await {
             keys.push(found.key.to_vec());
         }

@@ -430,13 +430,13 @@ impl Store for Lying {
         self.store.admits(stamp, marks).await
     }
 
-    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<crate::store::Struck, PurgeError> {
         self.store.purge(purge, now).await
     }
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         self.store.scan(prefix, budget)

@@ -295,14 +295,18 @@ impl Store for SlowPurge {
         self.0.admits(stamp, marks).await
     }
 
-    async fn purge(&self, purge: &Purge, now: crate::clock::Now) -> Result<Stamp, PurgeError> {
+    async fn purge(
+        &self,
+        purge: &Purge,
+        now: crate::clock::Now,
+    ) -> Result<crate::store::Struck, PurgeError> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         self.0.purge(purge, now).await
     }
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         self.0.scan(prefix, budget)

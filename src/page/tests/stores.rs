@@ -45,7 +45,7 @@ impl<S: Store> Store for Waiting<S> {
         admits
     }
 
-    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<crate::store::Struck, PurgeError> {
         tokio::task::yield_now().await;
         let stamp = self.0.purge(purge, now).await;
         tokio::task::yield_now().await;
@@ -65,7 +65,7 @@ impl<S: Store> Store for Waiting<S> {
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         self.0.scan(prefix, budget)
@@ -172,9 +172,9 @@ impl Troubled {
             Poll::Pending => unreachable!("memory answers at once"),
         };
         let head = match trouble {
-            Some(Trouble::Foreign) => Head::Live(Box::new(Foreign)),
+            Some(Trouble::Foreign) => Head::Live(std::sync::Arc::new(Foreign)),
             Some(Trouble::Wire) => Head::Wire(Bytes::from("?")),
-            Some(Trouble::Index) => Head::Live(Box::new(Variants::default())),
+            Some(Trouble::Index) => Head::Live(std::sync::Arc::new(Variants::default())),
             _ => return found,
         };
         let times = Times {
@@ -254,7 +254,7 @@ impl Store for Troubled {
         self.store.admits(stamp, marks).await
     }
 
-    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<crate::store::Struck, PurgeError> {
         self.suffer(Call::Purge)
             .await
             .map_err(PurgeError::Undelivered)?;
@@ -263,7 +263,7 @@ impl Store for Troubled {
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         self.store.scan(prefix, budget)

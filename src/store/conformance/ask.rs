@@ -10,7 +10,8 @@ use tokio::runtime::Handle;
 
 use crate::clock::{Clock, Now, SystemClock};
 use crate::store::{
-    Done, Found, Head, If, Key, Kind, Mark, Op, Purge, Record, RecordId, Stamp, Store, Times, When,
+    Done, Found, Head, If, Key, KeyBuf, Kind, Mark, Op, Purge, Record, RecordId, Stamp, Store,
+    Times, When,
 };
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
@@ -109,10 +110,7 @@ pub(super) async fn fill(store: &impl Store, key: &str, tags: &[&str], body: &st
 }
 
 pub(super) async fn purge_key(store: &impl Store, key: &str) -> Stamp {
-    let purge = Purge::Key {
-        key: key.as_bytes().into(),
-        mark: key_mark(key),
-    };
+    let purge = Purge::Keys(vec![(KeyBuf::new(key.as_bytes()), key_mark(key))]);
     purge_at(store, &purge, now()).await
 }
 
@@ -126,6 +124,7 @@ pub(super) async fn purge_at(store: &impl Store, purge: &Purge, now: Now) -> Sta
         .purge(purge, now)
         .await
         .expect("the store is well, so it takes the purge")
+        .stamp
 }
 
 pub(super) async fn admits(store: &impl Store, stamp: Stamp, marks: &[Mark]) -> bool {

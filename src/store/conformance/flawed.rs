@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::clock::Now;
 use crate::store::{
     About, BoxStream, Done, Found, Key, Mark, MemoryStore, Notice, Op, Purge, PurgeError, Scanned,
-    Stamp, Store, StoreError, When,
+    Stamp, Store, StoreError, Struck, When,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,16 +110,16 @@ impl Store for Flawed {
         Ok(self.flaw == Flaw::AdmitsEverything || self.store.admits(stamp, marks).await?)
     }
 
-    async fn purge(&self, purge: &Purge, now: Now) -> Result<Stamp, PurgeError> {
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<Struck, PurgeError> {
         match (self.flaw, purge) {
             (Flaw::LosesPurges, _) => self.store.purge(&Purge::Marks(Vec::new()), now).await,
-            (Flaw::RemovesButLetsFillsIn, Purge::Key { key, .. }) => {
+            (Flaw::RemovesButLetsFillsIn, Purge::Keys(keys)) => {
                 let mark = Mark::from_digest(0);
-                let key = key.clone();
-                self.store.purge(&Purge::Key { key, mark }, now).await
+                let keys = keys.iter().map(|(key, _)| (key.clone(), mark));
+                self.store.purge(&Purge::Keys(keys.collect()), now).await
             }
             (Flaw::PurgesEverything, _) => {
-                let mut scan = self.store.scan(b"", usize::MAX);
+                let mut scan = self.store.scan(Key::new(b""), usize::MAX);
                 while let Some(Ok(scanned)) = super::ask::next(&mut scan).await {
                     let op = Op::Remove(crate::store::If::Any);
                     let _ = self.store.apply(&[(Key::new(&scanned.key), op)], now).await;
@@ -133,11 +133,11 @@ impl Store for Flawed {
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a [u8],
+        prefix: Key<'a>,
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         match self.flaw {
-            Flaw::ScansEverything => self.store.scan(b"", budget),
+            Flaw::ScansEverything => self.store.scan(Key::new(b""), budget),
             Flaw::ScansWithoutEnd => self.store.scan(prefix, usize::MAX),
             _ => self.store.scan(prefix, budget),
         }

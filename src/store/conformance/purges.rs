@@ -5,7 +5,7 @@ use super::ask::{
     remove, stamp, tag,
 };
 use super::scans::scan;
-use crate::store::{Done, If, Purge, RecordId, Stamp, Store, When};
+use crate::store::{Done, If, KeyBuf, Purge, RecordId, Stamp, Store, When};
 
 /// A purge of a key takes its record away, and no other.
 pub async fn a_purge_of_a_key_removes_its_record_alone<S: Store>(store: S) {
@@ -197,10 +197,7 @@ pub async fn every_purge_moves_the_fence_on<S: Store>(store: S) {
     let moment = now();
     let purges = [
         Purge::Marks(vec![tag("t")]),
-        Purge::Key {
-            key: b"a".as_slice().into(),
-            mark: key_mark("a"),
-        },
+        Purge::Keys(vec![(KeyBuf::new(b"a".as_slice()), key_mark("a"))]),
     ];
     for at in [moment, moment, moment.before(HOUR), moment + HOUR, moment] {
         for purge in &purges {

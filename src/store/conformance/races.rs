@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::ask::{
     fill, get, key_mark, now, on_threads, purge_at, put, record, record_for, remove, stamp, tag,
 };
-use crate::store::{Done, Head, If, Key, Purge, Record, RecordId, Store, When};
+use crate::store::{Done, Head, If, Key, KeyBuf, Purge, Record, RecordId, Store, When};
 
 const THREADS: usize = 4;
 const ROUNDS: usize = 500;
@@ -156,10 +156,8 @@ impl<S: Store> Storm<S> {
         let key = turn / 4 % 4;
         match turn % 3 {
             0 => {
-                let purge = Purge::Key {
-                    key: KEYS[key].as_bytes().into(),
-                    mark: key_mark(KEYS[key]),
-                };
+                let name = KEYS[key];
+                let purge = Purge::Keys(vec![(KeyBuf::new(name.as_bytes()), key_mark(name))]);
                 self.change(&purge, &[key]).await;
             }
             1 => {

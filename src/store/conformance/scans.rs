@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ask::{fill, get, next};
-use crate::store::{Scanned, Store};
+use crate::store::{Key, Scanned, Store};
 
 const RECORDS: [&str; 6] = ["shop", "shop/a", "shop/b", "shop2", "sho", "other"];
 
@@ -52,7 +52,7 @@ pub async fn a_scan_keeps_to_its_budget<S: Store>(store: S) {
 }
 
 pub(super) async fn scan(store: &impl Store, prefix: &str, budget: usize) -> Vec<Scanned> {
-    let mut stream = store.scan(prefix.as_bytes(), budget);
+    let mut stream = store.scan(Key::new(prefix.as_bytes()), budget);
     let mut scanned = Vec::new();
     while let Some(next) = next(&mut stream).await {
         scanned.push(next.expect("the store is well, so a scan gives no error"));

@@ -12,7 +12,9 @@ use super::entries::{Entries, Left, weight_of};
 use crate::clock::Now;
 use crate::store::fence::Fence;
 use crate::store::watch::Watchers;
-use crate::store::{Done, Found, If, Key, Mark, Notice, Op, Purge, Record, Removal, Stamp, When};
+use crate::store::{
+    Done, Found, If, Key, Mark, Notice, Op, Purge, Record, Removal, Stamp, Struck, When,
+};
 
 /// Writes of one key are ordered by one of these locks.
 pub(super) const WRITE_LOCKS: usize = 64;
@@ -95,6 +97,7 @@ impl Shared {
                 self.watchers.removed(&key, Removal::Removed);
                 Done::Removed
             }
+            Op::Count { .. } | Op::Life { .. } => Done::Nothing,
         }
     }
 
@@ -138,26 +141,34 @@ impl Shared {
         }
     }
 
-    pub(super) fn purge(&self, purge: &Purge, now: Now) -> Stamp {
+    pub(super) fn purge(&self, purge: &Purge, now: Now) -> Option<Struck> {
         let stamp = {
             let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
             let stamp = match purge {
-                Purge::Key { mark, .. } => fence.mark_key(*mark, now),
+                Purge::Keys(keys) => {
+                    let marks: Vec<Mark> = keys.iter().map(|(_, mark)| *mark).collect();
+                    fence.mark_keys(&marks, now)
+                }
                 Purge::Marks(marks) => fence.mark(marks, now),
+                Purge::Soft(..) | Purge::Matching(_) => return None,
             };
             self.seq.store(stamp.seq, Ordering::Release);
             stamp
         };
-        if let Purge::Key { key, .. } = purge {
-            let removed = self
-                .entries
-                .remove_if(&**key, |standing| standing.stamp.seq < stamp.seq);
-            if let Some((key, _)) = removed {
-                self.watchers.removed(&key, Removal::Purged);
+        let mut struck = Struck::marked(stamp);
+        if let Purge::Keys(keys) = purge {
+            for (key, _) in keys {
+                let removed = self.entries.remove_if(key.as_key().as_bytes(), |standing| {
+                    standing.stamp.seq < stamp.seq
+                });
+                if let Some((key, _)) = removed {
+                    struck.removed += 1;
+                    self.watchers.removed(&key, Removal::Purged);
+                }
             }
         }
         self.watchers.notify(|| Notice::Marked(stamp));
-        stamp
+        Some(struck)
     }
 
     pub(super) fn supersede(
