@@ -18,6 +18,8 @@ pub struct StoreFacts {
     pub evictions: Option<u64>,
     /// How many records were taken away since their time was over, as far as that was noticed.
     pub expirations: Option<u64>,
+    /// How many purges this node owes it, where it is elsewhere.
+    pub undelivered: Option<u64>,
     /// What the server behind it says, where there is one.
     pub server: Option<ServerFacts>,
 }

@@ -156,7 +156,7 @@ impl Store for MemoryStore {
             capacity: Some(self.shared.capacity as u64),
             evictions: Some(self.shared.evictions.load(Ordering::Relaxed)),
             expirations: Some(self.shared.expirations.load(Ordering::Relaxed)),
-            server: None,
+            ..StoreFacts::default()
         }))
     }
 

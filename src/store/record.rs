@@ -62,7 +62,7 @@ impl RecordId {
         self.0
     }
 
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static RUN: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let run = *RUN.get_or_init(random);

@@ -46,3 +46,13 @@ pub(super) fn decode(bytes: &Bytes) -> Option<(Bytes, Record)> {
 pub(super) struct Compression {
     pub(super) from: Option<usize>,
 }
+
+pub(super) struct Peeked<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) times: crate::store::Times,
+    pub(super) kind: crate::store::Kind,
+}
+pub(super) fn peek(bytes: &[u8]) -> Option<Peeked<'_>> {
+    let _ = bytes;
+    None
+}

@@ -1,0 +1,46 @@
+-- A purge, in one step: raises the fence, and marks what is struck. ARGV: 1 the epoch of a fence that has to be made, 2 how many marks a
+-- set may hold, 3 what is struck (marks, keys, soft, fills, all), 4 epoch, 5 seq and 6 marks of a fill on whose behalf it is done (empty:
+-- none), 7... marks. The answer: the fence, how many entries were removed, and whether that fill was admitted until then.
+
+-- The first write decides whether memory is to be had: a purge must be taken also by a server that is full.
+redis.call('DEL', SCRATCH)
+local f = read_fence() or create_fence(ARGV[1])
+local is_admitted = #ARGV[5] == 8 and admits_fill(f, ARGV[4], struct.unpack('>I8', ARGV[5]), ARGV[6])
+local bound, what, removed = tonumber(ARGV[2]), ARGV[3], 0
+advance(f)
+
+if what == 'keys' then
+  for i = 6, #KEYS do
+    if standing(f, KEYS[i]) then removed = removed + 1 end
+    redis.call('UNLINK', KEYS[i])
+  end
+end
+
+local sets = { marks = MARKS, keys = OF_KEYS, soft = SOFT }
+local set = sets[what]
+if set then
+  for i = 7, #ARGV do
+    redis.call('ZADD', set, f.seq, ARGV[i])
+  end
+end
+
+-- Forgets the oldest marks of a set beyond its bound, and says what they stood at. The first member holds the epoch.
+local function forget(set, over)
+  if over <= 0 then return 0 end
+  local last = redis.call('ZRANGE', set, over, over, 'WITHSCORES')
+  redis.call('ZREMRANGEBYRANK', set, 1, over)
+  return tonumber(last[2])
+end
+
+if what == 'keys' then
+  local old = redis.call('ZCOUNT', OF_KEYS, 1, f.seq - KEY_MARK_LIFE)
+  local over = math.max(old, redis.call('ZCARD', OF_KEYS) - 1 - bound)
+  f.fill_floor = math.max(f.fill_floor, forget(OF_KEYS, over))
+elseif what == 'fills' then
+  f.fill_floor = f.seq
+elseif what == 'all' then
+  f.floor, f.fill_floor = f.seq, f.seq
+elseif set then
+  f.floor = math.max(f.floor, forget(set, redis.call('ZCARD', set) - 1 - bound))
+end
+return { write_fence(f), removed, is_admitted and 1 or 0 }

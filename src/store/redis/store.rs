@@ -1,0 +1,296 @@
+//! The [`Store`] in Redis: reads decided by the mirror, changes by scripts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use deadpool_redis::redis::{Cmd, Value};
+
+use super::change::Change;
+use super::connections::Connections;
+use super::entry::{self, Compression};
+use super::fence::{APPLY, FenceState, OnBehalf};
+use super::layout::{Layout, entry_name, pattern};
+use super::mirror::{Fence, Judgement};
+use super::queue::{Strike, Sweep};
+use super::{change, facts, reply, scan};
+use crate::background::Background;
+use crate::clock::Now;
+use crate::store::{
+    About, BoxStream, Done, Found, Key, Mark, Notice, Op, Purge, PurgeError, Record, Scanned,
+    Space, Stamp, Store, StoreError, StoreFacts, Struck, Times,
+};
+
+/// How often the server may be found to be another one while it is asked.
+const TRIES: usize = 3;
+
+/// How many changes one script carries out.
+const OPS_AT_ONCE: usize = 256;
+
+/// The bounds of what a store keeps beside entries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// How many marks each set of the fence holds.
+    pub(super) marks: usize,
+    /// How many purges are owed at most.
+    pub(super) queue: usize,
+    /// From which size on bodies are compressed.
+    pub(super) compression: Compression,
+}
+
+/// What all namespaces of a store share.
+pub(super) struct Server {
+    pub(super) connections: Arc<Connections>,
+    pub(super) bounds: Bounds,
+    spaces: Mutex<HashMap<String, Weak<FenceState>>>,
+    background: Background,
+}
+
+impl Server {
+    pub(super) fn new(connections: Arc<Connections>, bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self {
+            connections,
+            bounds,
+            spaces: Mutex::default(),
+            background: Background::new(64),
+        })
+    }
+
+    /// The part of one namespace and version. All parts of a namespace have one fence.
+    pub(super) fn part(self: &Arc<Self>, namespace: &str, version: u32) -> Part {
+        let layout = Layout::new(namespace);
+        let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = spaces.get(namespace).and_then(Weak::upgrade);
+        let fence = known.unwrap_or_else(|| {
+            let fence = Arc::new(FenceState::new(
+                self.connections.clone(),
+                &layout,
+                self.bounds.marks,
+                self.bounds.queue,
+            ));
+            spaces.retain(|_, space| space.strong_count() > 0);
+            spaces.insert(namespace.to_owned(), Arc::downgrade(&fence));
+            fence
+        });
+        Part {
+            server: self.clone(),
+            fence,
+            begin: layout.of_version(version).into(),
+        }
+    }
+}
+
+/// The part of a store that is for one namespace and version.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) server: Arc<Server>,
+    fence: Arc<FenceState>,
+    begin: Arc<str>,
+}
+
+impl Part {
+    fn name(&self, key: Key<'_>) -> Vec<u8> {
+        entry_name(&self.begin, key)
+    }
+
+    /// The values under these names, and the fence as it stood when they were read; the mirror has followed it.
+    async fn read(&self, names: &[Vec<u8>], now: Now) -> Result<(Vec<Value>, Fence), StoreError> {
+        for _ in 0..TRIES {
+            self.fence.settle(now).await?;
+            let before = self.fence.seen();
+            let mut mget = Cmd::with_capacity(names.len() + 2, 64 * (names.len() + 2));
+            mget.arg("MGET").arg(names).arg(self.fence.key());
+            let answer = self.server.connections.send(&mget).await?;
+            if self.fence.has_new_server() {
+                continue;
+            }
+            let mut values = reply::array(answer).ok_or_else(|| reply::unexpected("read"))?;
+            let fence = values.pop().and_then(reply::bulk);
+            if values.len() != names.len() {
+                return Err(reply::unexpected("read"));
+            }
+            let Some(fence) = fence.and_then(|raw| Fence::parse(&raw)) else {
+                // Nothing is valid without a fence.
+                let fence = self.fence.create().await?;
+                return Ok((vec![Value::Nil; names.len()], fence));
+            };
+            self.fence.follow(&fence, before).await?;
+            return Ok((values, fence));
+        }
+        Err(StoreError::new("read", "the server keeps changing"))
+    }
+
+    fn found(&self, key: Key<'_>, value: Value, now: Now) -> Option<Arc<Record>> {
+        let (full, record) = entry::decode(&Bytes::from(reply::bulk(value)?))?;
+        if full != key.as_bytes() || record.times.keep_until <= now {
+            return None;
+        }
+        match self.fence.mirror().judge(record.stamp, &record.marks) {
+            Judgement::Valid => Some(Arc::new(record)),
+            Judgement::Stale(at) if at < record.times.fresh_until => {
+                let times = Times {
+                    fresh_until: at,
+                    ..record.times
+                };
+                Some(Arc::new(record.with_times(times)))
+            }
+            Judgement::Stale(_) => Some(Arc::new(record)),
+            Judgement::Outlawed => None,
+        }
+    }
+
+    async fn change(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
+        let mut asked = Vec::with_capacity(ops.len());
+        let mut done = vec![Done::TooLarge; ops.len()];
+        for (place, (key, op)) in ops.iter().enumerate() {
+            if let Some(change) = Change::of(*key, op, self.server.bounds.compression, now) {
+                asked.push((place, self.name(*key), change));
+            }
+        }
+        for asked in asked.chunks(OPS_AT_ONCE) {
+            let names: Vec<&[u8]> = asked.iter().map(|(_, name, _)| name.as_slice()).collect();
+            let arguments = asked.iter().flat_map(|(_, _, change)| change.arguments());
+            let arguments: Vec<&[u8]> = arguments.collect();
+            let answers = reply::array(self.fence.run(&APPLY, &names, &arguments).await?);
+            let answers = answers.filter(|answers| answers.len() == asked.len());
+            let answers = answers.ok_or_else(|| reply::unexpected("write"))?;
+            for ((place, ..), answer) in asked.iter().zip(answers) {
+                done[*place] = change::done(answer).ok_or_else(|| reply::unexpected("write"))?;
+            }
+        }
+        Ok(done)
+    }
+
+    fn strike(&self, purge: &Purge) -> Strike {
+        match purge {
+            Purge::Keys(keys) => {
+                let keys = keys.iter();
+                Strike::Keys(
+                    keys.map(|(key, mark)| (self.name(key.as_key()), *mark))
+                        .collect(),
+                )
+            }
+            Purge::Marks(marks) => Strike::Marks(marks.clone()),
+            Purge::Soft(marks, at) => Strike::Soft(marks.clone(), *at),
+            Purge::Matching(matching) => Strike::Matching(Sweep {
+                pattern: pattern(&self.begin, matching.within.as_key().name()),
+                matching: matching.clone(),
+            }),
+        }
+    }
+
+    /// What is owed is tried again until it has arrived.
+    fn keep_trying(&self, now: Now) {
+        let fence = Arc::downgrade(&self.fence);
+        self.server.background.spawn(Box::pin(async move {
+            let mut pause = Duration::from_millis(100);
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+                let Some(fence) = fence.upgrade() else { return };
+                if fence.settle(now).await.is_ok() {
+                    return;
+                }
+            }
+        }));
+    }
+}
+
+#[async_trait]
+impl Store for Part {
+    fn about(&self) -> About {
+        About::remote()
+    }
+
+    fn within(&self, space: &Space<'_>) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(self.server.part(space.namespace, space.version)))
+    }
+
+    async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
+        let names: Vec<Vec<u8>> = keys.iter().map(|key| self.name(*key)).collect();
+        let (values, fence) = self.read(&names, now).await?;
+        let found = keys.iter().zip(values).map(|(key, value)| Found {
+            record: self.found(*key, value, now),
+            stamp: fence.stamp,
+        });
+        Ok(found.collect())
+    }
+
+    async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
+        self.change(ops, now).await
+    }
+
+    async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {
+        self.read(&[], Now::from_millis(0)).await?;
+        Ok(self.fence.mirror().admits_fill(stamp, marks))
+    }
+
+    async fn purge(&self, purge: &Purge, now: Now) -> Result<Struck, PurgeError> {
+        let strike = self.strike(purge);
+        let owed = Owed(self, now);
+        let struck = self.fence.purge(strike, now).await;
+        drop(owed);
+        struck.map_err(PurgeError::Undelivered)
+    }
+
+    async fn supersede(
+        &self,
+        marks: &[Mark],
+        fill: Stamp,
+        carried: &[Mark],
+        now: Now,
+    ) -> Result<Option<Stamp>, PurgeError> {
+        let strike = Strike::Marks(marks.to_vec());
+        let owed = Owed(self, now);
+        let debt = super::queue::Debt::new(&self.fence.queue, strike.clone());
+        let on_behalf = OnBehalf {
+            stamp: fill,
+            carried,
+        };
+        let purged = self.fence.strike(&strike, Some(on_behalf)).await;
+        if purged.is_ok() {
+            debt.arrived(now);
+        } else {
+            drop(debt);
+        }
+        drop(owed);
+        let purged = purged.map_err(PurgeError::Undelivered)?;
+        Ok(purged.was_admitted.then_some(purged.struck.stamp))
+    }
+
+    fn scan<'a>(
+        &'a self,
+        prefix: Key<'a>,
+        budget: usize,
+    ) -> BoxStream<'a, Result<Scanned, StoreError>> {
+        Box::pin(scan::Scanning::new(
+            self.fence.clone(),
+            pattern(&self.begin, prefix.name()),
+            prefix.as_bytes(),
+            budget,
+        ))
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let mut facts = facts::ask(&self.server.connections).await?;
+        facts.undelivered = Some(self.fence.queue.len() as u64);
+        Ok(facts)
+    }
+
+    fn watch(&self) -> BoxStream<'static, Notice> {
+        Box::pin(self.fence.watchers.watch())
+    }
+}
+
+/// Sees to it that what did not arrive is tried again, also where the caller has stopped waiting.
+struct Owed<'a>(&'a Part, Now);
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if self.0.fence.queue.len() > 0 {
+            self.0.keep_trying(self.1);
+        }
+    }
+}
