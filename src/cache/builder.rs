@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::header::CacheName;
 use crate::identity::{Identify, IdentityType, Secret};
 use crate::monitor::Counters;
-use crate::page::{Budget, Flights, Remembered, StatusField};
+use crate::page::{Budget, Flights, Guesses, Remembered, StatusField};
 use crate::request::RequestHead;
 use crate::store::{Mark, Space, Store};
 use crate::ttl::{LONGEST, MIB, minutes};
@@ -271,6 +271,7 @@ impl CacheBuilder {
                 secret,
                 flights: Flights::default(),
                 remembered: Remembered::new(self.remember_refusals),
+                guesses: Guesses::default(),
                 unwell: Remembered::new(self.refresh_backoff),
                 budget: Budget::new(self.recording_budget),
                 counters: Counters::default(),

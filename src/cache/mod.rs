@@ -19,7 +19,7 @@ use crate::clock::{Clock, Now};
 use crate::header::CacheName;
 use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Operation, Stats};
-use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField};
+use crate::page::{Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField};
 use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts};
 use crate::ttl::Ttl;
 
@@ -73,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) secret: Secret,
     pub(crate) flights: Flights,
     pub(crate) remembered: Remembered,
+    pub(crate) guesses: Guesses,
     /// Pages whose handler has just failed: no refresh is tried again at once.
     pub(crate) unwell: Remembered,
     pub(crate) budget: Budget,

@@ -131,20 +131,45 @@ pub(super) async fn lookup(
     asking: Asking<'_>,
     now: Now,
 ) -> Result<Lookup, StoreError> {
-    let found = shared.get(&[Key::new(base)], now).await?;
-    let Some(found) = found.into_iter().next() else {
-        return Err(StoreError::new("read", "no answer for the key"));
-    };
-    let (index, stamp) = match judge(shared, base, found, asking, now) {
+    let guess = shared.guesses.of(base);
+    let guessed = guess.map_or_else(Vec::new, |index| {
+        index_of(&index).candidates(base, asking.headers)
+    });
+    let mut found = read(shared, Some(base), &guessed, now).await?;
+    let (index, stamp) = match judge(shared, base, found.remove(0), asking, now) {
         Judged::Settled(lookup) => return Ok(lookup),
         Judged::Variants(index, stamp) => (index, stamp),
     };
+    shared.guesses.note(base, &index);
     let index = index_of(&index);
     let candidates = index.candidates(base, asking.headers);
-    let keys: Vec<Key<'_>> = candidates.iter().map(|key| Key::new(key)).collect();
+    let mut known: Vec<(Vec<u8>, Found)> = guessed.into_iter().zip(found).collect();
+    known.retain(|(key, _)| candidates.contains(key));
+    let is_unknown = |key: &&Vec<u8>| !known.iter().any(|(known, _)| known == *key);
+    let others: Vec<Vec<u8>> = candidates.iter().filter(is_unknown).cloned().collect();
+    if !others.is_empty() {
+        let found = read(shared, None, &others, now).await?;
+        known.extend(others.into_iter().zip(found));
+        // As preferable as the index has them.
+        known.sort_by_key(|(key, _)| candidates.iter().position(|candidate| candidate == key));
+    }
+    Ok(select(index, base, asking, known, stamp, now))
+}
+
+/// One answer for each key.
+async fn read(
+    shared: &Shared,
+    first: Option<&[u8]>,
+    others: &[Vec<u8>],
+    now: Now,
+) -> Result<Vec<Found>, StoreError> {
+    let keys = first.into_iter().chain(others.iter().map(Vec::as_slice));
+    let keys: Vec<Key<'_>> = keys.map(Key::new).collect();
     let found = shared.get(&keys, now).await?;
-    let variants = candidates.into_iter().zip(found).collect();
-    Ok(select(index, base, asking, variants, stamp, now))
+    match found.len() == keys.len() {
+        true => Ok(found),
+        false => Err(StoreError::new("read", "no answer for the key")),
+    }
 }
 
 enum Judged {

@@ -102,6 +102,7 @@ mod flow;
 mod follow;
 mod freshness;
 mod future;
+mod guess;
 mod handle;
 mod key;
 mod key_text;
@@ -147,6 +148,7 @@ pub use self::content::ReplayedBody;
 pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
+pub(crate) use self::guess::Guesses;
 #[cfg(feature = "axum")]
 pub(crate) use self::handle::Handle;
 pub use self::handle::Looked;
