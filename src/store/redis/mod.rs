@@ -1,6 +1,30 @@
 //! The shared store: records in Redis, behind a fence that every node sees.
 
+mod breaker;
 mod connections;
 mod entry;
+mod failure;
 mod options;
 mod script;
+mod server;
+mod slot;
+
+use std::sync::Arc;
+
+use self::connections::Connections;
+use self::options::Config;
+pub use self::options::{RedisStoreBuilder, RedisStoreError};
+
+/// A store in Redis.
+#[derive(Clone, Debug)]
+pub struct RedisStore {
+    connections: Arc<Connections>,
+}
+
+impl RedisStore {
+    fn new(config: &Config) -> Self {
+        Self {
+            connections: Arc::new(Connections::new(config)),
+        }
+    }
+}
