@@ -71,6 +71,35 @@ mod events {
         );
     }
 
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_is_away(error: &StoreError) {
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            "the cache server is not reached yet: pages are made until it is"
+        );
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_left_alone(
+        pause: std::time::Duration,
+        error: Option<&(dyn std::error::Error + 'static)>,
+    ) {
+        tracing::warn!(?pause, error, "the cache server is left alone for a while");
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_is_back() {
+        tracing::info!("the cache server is in use again");
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_evicts(policy: &str) {
+        tracing::warn!(
+            policy,
+            "the cache server may throw away any key when its memory is full, and what tells fresh from purged with it: set maxmemory-policy to volatile-lfu or noeviction"
+        );
+    }
+
     pub(crate) fn credentials(route: &str) {
         tracing::warn!(
             route,
@@ -143,6 +172,22 @@ mod silence {
     pub(crate) fn store_error(_: &StoreError) {}
 
     pub(crate) fn purge_error(_: &PurgeError) {}
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_is_away(_: &StoreError) {}
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_left_alone(
+        _: std::time::Duration,
+        _: Option<&(dyn std::error::Error + 'static)>,
+    ) {
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_is_back() {}
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis_evicts(_: &str) {}
 
     pub(crate) fn credentials(_: &str) {}
 

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_redis::redis::{Cmd, Value};
 
+use super::bounds::Bounds;
 use super::change::Change;
 use super::connections::Connections;
-use super::entry::{self, Compression};
+use super::entry;
 use super::fence::{APPLY, FenceState, OnBehalf};
 use super::layout::{Layout, entry_name, pattern};
 use super::mirror::{Fence, Judgement};
@@ -28,17 +29,6 @@ const TRIES: usize = 3;
 
 /// How many changes one script carries out.
 const OPS_AT_ONCE: usize = 256;
-
-/// The bounds of what a store keeps beside entries.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// How many marks each set of the fence holds.
-    pub(super) marks: usize,
-    /// How many purges are owed at most.
-    pub(super) queue: usize,
-    /// From which size on bodies are compressed.
-    pub(super) compression: Compression,
-}
 
 /// What all namespaces of a store share.
 pub(super) struct Server {
