@@ -1,6 +1,6 @@
 //! The fence of a namespace as a node sees it: what it mirrors, what it owes, and how it follows.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use deadpool_redis::redis::Value;
@@ -48,14 +48,26 @@ pub(super) struct FenceState {
     /// How many servers have been met whose loss of acknowledged purges was made good.
     servers: AtomicU64,
     pub(super) queue: Queue,
+    /// Is there a task that tries to deliver what is owed?
+    pub(super) is_trying: AtomicBool,
     pub(super) watchers: Watchers,
     marks_bound: usize,
 }
 
-/// What a purge on behalf of a fill tells that fill.
-pub(super) struct Purged {
-    pub(super) struck: Struck,
+/// What one step of the fence has done.
+pub(super) struct Step {
+    pub(super) stamp: Stamp,
+    /// Which of the entries that were named are gone now, in their order.
+    pub(super) removed: Vec<bool>,
+    /// Was the fill admitted until then on whose behalf it was done?
     pub(super) was_admitted: bool,
+}
+
+/// What a purge has done.
+pub(super) struct Delivered {
+    pub(super) struck: Struck,
+    /// Which of the entries that it named are gone now, in their order.
+    pub(super) removed: Vec<bool>,
 }
 
 /// The fill on whose behalf a purge is done.
@@ -80,6 +92,7 @@ impl FenceState {
             settling: tokio::sync::Mutex::default(),
             seen: Mutex::new(Stamp { epoch: 0, seq: 0 }),
             queue: Queue::new(queue_bound),
+            is_trying: AtomicBool::new(false),
             watchers: Watchers::default(),
             marks_bound,
         }
@@ -192,16 +205,16 @@ impl FenceState {
         Ok(reply.fence)
     }
 
-    /// A fence that is behind what was seen has lost marks that were acknowledged: it is made anew, which outlaws everything.
+    /// A fence that is behind what was seen has lost marks that were acknowledged (a failover, a backup): it is made anew, which outlaws
+    /// everything. Numbers are times, so one fence can be older than another, too.
     async fn check(&self, fence: &Fence, before: Stamp) -> Result<(), StoreError> {
-        if fence.stamp.epoch != before.epoch || fence.stamp.seq >= before.seq {
+        if fence.stamp.seq >= before.seq {
             self.saw(fence.stamp);
             return Ok(());
         }
         let arguments = [
             &random().to_be_bytes()[..],
-            &before.epoch.to_be_bytes(),
-            &before.seq.to_be_bytes(),
+            &fence.stamp.epoch.to_be_bytes(),
         ];
         let renewed = self.run(&RENEW, &[], &arguments).await?;
         let renewed = reply::bulk(renewed).and_then(|raw| Fence::parse(&raw));
@@ -227,26 +240,33 @@ impl FenceState {
     }
 
     /// A purge of `strike`: delivered, or owed from now on.
-    pub(super) async fn purge(&self, strike: Strike, now: Now) -> Result<Struck, StoreError> {
+    pub(super) async fn purge(&self, strike: Strike, now: Now) -> Result<Delivered, StoreError> {
         let debt = Debt::new(&self.queue, strike.clone());
-        let struck = self.deliver(strike).await?;
+        let delivered = self.deliver(strike).await?;
         debt.arrived(now);
-        Ok(struck)
+        Ok(delivered)
     }
 
-    async fn deliver(&self, strike: Strike) -> Result<Struck, StoreError> {
+    async fn deliver(&self, strike: Strike) -> Result<Delivered, StoreError> {
         if let Strike::Matching(sweep) = &strike {
             return self.sweep(sweep).await;
         }
-        let mut removed = 0;
+        let mut removed = Vec::new();
         let mut stamp = None;
         for piece in strike.pieces() {
-            let purged = self.strike(&piece, None).await?;
-            removed += purged.struck.removed;
-            stamp = Some(purged.struck.stamp);
+            let step = self.strike(&piece, None).await?;
+            removed.extend(step.removed);
+            stamp = Some(step.stamp);
         }
         let stamp = stamp.ok_or_else(|| reply::unexpected("purge"))?;
-        Ok(Struck { stamp, removed })
+        let count = removed.iter().filter(|gone| **gone).count() as u64;
+        Ok(Delivered {
+            struck: Struck {
+                stamp,
+                removed: count,
+            },
+            removed,
+        })
     }
 
     /// One step of the fence.
@@ -254,7 +274,7 @@ impl FenceState {
         &self,
         strike: &Strike,
         on_behalf: Option<OnBehalf<'_>>,
-    ) -> Result<Purged, StoreError> {
+    ) -> Result<Step, StoreError> {
         let (what, entries, marks): (&[u8], Vec<&[u8]>, Vec<Vec<u8>>) = match strike {
             Strike::Marks(marks) => (b"marks", Vec::new(), marks.iter().map(bytes_of).collect()),
             Strike::Keys(keys) => (
@@ -290,19 +310,22 @@ impl FenceState {
         let fence = reply::bulk(raw).and_then(|raw| Fence::parse(&raw));
         let fence = fence.ok_or_else(|| reply::unexpected("purge"))?;
         self.check(&fence, before).await?;
-        Ok(Purged {
-            struck: Struck {
-                stamp: fence.stamp,
-                removed: u64::try_from(reply::integer(&removed)).unwrap_or_default(),
-            },
+        self.watchers.notify(|| Notice::Marked(fence.stamp));
+        let removed = reply::array(removed).unwrap_or_default();
+        Ok(Step {
+            stamp: fence.stamp,
+            removed: removed
+                .iter()
+                .map(|gone| reply::integer(gone) == 1)
+                .collect(),
             was_admitted: reply::integer(&admitted) == 1,
         })
     }
 
     /// Refuses all fills under way, then looks for what is to go.
-    async fn sweep(&self, sweep: &super::queue::Sweep) -> Result<Struck, StoreError> {
+    async fn sweep(&self, sweep: &super::queue::Sweep) -> Result<Delivered, StoreError> {
         let barrier = self.strike(&Strike::Matching(sweep.clone()), None).await?;
-        let mut struck = barrier.struck;
+        let mut struck = Struck::marked(barrier.stamp);
         let stamp = [
             struck.stamp.epoch.to_be_bytes(),
             struck.stamp.seq.to_be_bytes(),
@@ -325,7 +348,10 @@ impl FenceState {
             let removed = self.run(&SWEEP, &found, &[&stamp[0], &stamp[1]]).await?;
             struck.removed += u64::try_from(reply::integer(&removed)).unwrap_or_default();
         }
-        Ok(struck)
+        Ok(Delivered {
+            struck,
+            removed: Vec::new(),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The [`Store`] in Redis: reads decided by the mirror, changes by scripts.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use super::{change, facts, reply, scan};
 use crate::background::Background;
 use crate::clock::Now;
 use crate::store::{
-    About, BoxStream, Done, Found, Key, Mark, Notice, Op, Purge, PurgeError, Record, Scanned,
-    Space, Stamp, Store, StoreError, StoreFacts, Struck, Times,
+    About, BoxStream, Done, Found, Key, Mark, Notice, Op, Purge, PurgeError, Record, Removal,
+    Scanned, Space, Stamp, Store, StoreError, StoreFacts, Struck, Times,
 };
 
 /// How often the server may be found to be another one while it is asked.
@@ -102,8 +103,9 @@ impl Part {
                 return Err(reply::unexpected("read"));
             }
             let Some(fence) = fence.and_then(|raw| Fence::parse(&raw)) else {
-                // Nothing is valid without a fence.
+                // Nothing is valid without a fence, and what the mirror knows is of one that is gone.
                 let fence = self.fence.create().await?;
+                self.fence.follow(&fence, before).await?;
                 return Ok((vec![Value::Nil; names.len()], fence));
             };
             self.fence.follow(&fence, before).await?;
@@ -148,9 +150,21 @@ impl Part {
             let answers = answers.ok_or_else(|| reply::unexpected("write"))?;
             for ((place, ..), answer) in asked.iter().zip(answers) {
                 done[*place] = change::done(answer).ok_or_else(|| reply::unexpected("write"))?;
+                match (done[*place], &ops[*place]) {
+                    (Done::Removed, (key, _)) => self.tell(*key, Removal::Removed),
+                    (Done::Stored, (key, Op::Put(record, _))) if record.times.keep_until <= now => {
+                        self.tell(*key, Removal::Expired);
+                    }
+                    _ => {}
+                }
             }
         }
         Ok(done)
+    }
+
+    /// Tells those of this process who watch. What other nodes remove, and what the server lets expire, they do not hear of.
+    fn tell(&self, key: Key<'_>, why: Removal) {
+        self.fence.watchers.removed(key.as_bytes(), why);
     }
 
     fn strike(&self, purge: &Purge) -> Strike {
@@ -173,13 +187,17 @@ impl Part {
 
     /// What is owed is tried again until it has arrived.
     fn keep_trying(&self, now: Now) {
-        let fence = Arc::downgrade(&self.fence);
+        let Some(trying) = Trying::begin(&self.fence) else {
+            return;
+        };
         self.server.background.spawn(Box::pin(async move {
             let mut pause = Duration::from_millis(100);
             loop {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
-                let Some(fence) = fence.upgrade() else { return };
+                let Some(fence) = trying.0.upgrade() else {
+                    return;
+                };
                 if fence.settle(now).await.is_ok() {
                     return;
                 }
@@ -220,9 +238,16 @@ impl Store for Part {
     async fn purge(&self, purge: &Purge, now: Now) -> Result<Struck, PurgeError> {
         let strike = self.strike(purge);
         let owed = Owed(self, now);
-        let struck = self.fence.purge(strike, now).await;
+        let delivered = self.fence.purge(strike, now).await;
         drop(owed);
-        struck.map_err(PurgeError::Undelivered)
+        let delivered = delivered.map_err(PurgeError::Undelivered)?;
+        if let Purge::Keys(keys) = purge {
+            let removed = keys.iter().zip(delivered.removed);
+            for ((key, _), _) in removed.filter(|(_, gone)| *gone) {
+                self.tell(key.as_key(), Removal::Purged);
+            }
+        }
+        Ok(delivered.struck)
     }
 
     async fn supersede(
@@ -246,8 +271,8 @@ impl Store for Part {
             drop(debt);
         }
         drop(owed);
-        let purged = purged.map_err(PurgeError::Undelivered)?;
-        Ok(purged.was_admitted.then_some(purged.struck.stamp))
+        let step = purged.map_err(PurgeError::Undelivered)?;
+        Ok(step.was_admitted.then_some(step.stamp))
     }
 
     fn scan<'a>(
@@ -271,6 +296,24 @@ impl Store for Part {
 
     fn watch(&self) -> BoxStream<'static, Notice> {
         Box::pin(self.fence.watchers.watch())
+    }
+}
+
+/// The one task of a namespace that tries again; it ends with the store.
+struct Trying(Weak<FenceState>);
+
+impl Trying {
+    fn begin(fence: &Arc<FenceState>) -> Option<Self> {
+        let is_first = !fence.is_trying.swap(true, Ordering::AcqRel);
+        is_first.then(|| Self(Arc::downgrade(fence)))
+    }
+}
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        if let Some(fence) = self.0.upgrade() {
+            fence.is_trying.store(false, Ordering::Release);
+        }
     }
 }
 

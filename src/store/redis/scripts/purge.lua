@@ -1,17 +1,17 @@
 -- A purge, in one step: raises the fence, and marks what is struck. ARGV: 1 the epoch of a fence that has to be made, 2 how many marks a
 -- set may hold, 3 what is struck (marks, keys, soft, fills, all), 4 epoch, 5 seq and 6 marks of a fill on whose behalf it is done (empty:
--- none), 7... marks. The answer: the fence, how many entries were removed, and whether that fill was admitted until then.
+-- none), 7... marks. The answer: the fence, which of the entries were valid and are removed, and whether that fill was admitted until then.
 
 -- The first write decides whether memory is to be had: a purge must be taken also by a server that is full.
 redis.call('DEL', SCRATCH)
 local f = read_fence() or create_fence(ARGV[1])
 local is_admitted = #ARGV[5] == 8 and admits_fill(f, ARGV[4], struct.unpack('>I8', ARGV[5]), ARGV[6])
-local bound, what, removed = tonumber(ARGV[2]), ARGV[3], 0
+local bound, what, removed = tonumber(ARGV[2]), ARGV[3], {}
 advance(f)
 
 if what == 'keys' then
   for i = 6, #KEYS do
-    if standing(f, KEYS[i]) then removed = removed + 1 end
+    removed[i - 5] = standing(f, KEYS[i]) and 1 or 0
     redis.call('UNLINK', KEYS[i])
   end
 end
