@@ -47,6 +47,7 @@ mod ranges;
 mod rearming;
 mod refreshing;
 mod request_rules;
+mod round_trips;
 mod rules;
 mod search_rules;
 mod selecting;
