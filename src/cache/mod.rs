@@ -21,6 +21,10 @@ use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Operation, Stats};
 use crate::page::{Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField};
 use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts};
+use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField, decode_head};
+use crate::store::{
+    Found, Head, Key, Kind, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
+};
 use crate::ttl::Ttl;
 
 pub use self::builder::{BuildError, CacheBuilder};
@@ -366,18 +370,20 @@ impl std::fmt::Debug for Cache {
 /// Calls of the store: without waiting where it can answer at once, else within the time that a page may lose to it.
 impl Shared {
     pub(crate) fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
-        self.store.get_now(key, now)
+        let found = self.store.get_now(key, now);
+        found.map_ok(thawed)
     }
 
     pub(crate) async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
-            match self.store.get_now(*key, now) {
+            match self.get_now(*key, now) {
                 Poll::Ready(answer) => found.push(self.noted(answer)?),
                 Poll::Pending => {
-                    return self
+                    let found = self
                         .within(Operation::Read, self.store.get(keys, now))
-                        .await;
+                        .await?;
+                    return Ok(found.into_iter().map(thawed).collect());
                 }
             }
         }
@@ -463,4 +469,21 @@ impl Shared {
     pub(crate) fn tag_mark(&self, tag: &str) -> Mark {
         Mark::of("tag", &[&self.space, tag.as_bytes()])
     }
+}
+
+/// The same with the head of a page decoded, where the store is elsewhere. One that cannot be, since it is torn or of another version,
+/// stays as it is: whoever reads it takes it for absent, and whoever replaces it needs its id.
+fn thawed(mut found: Found) -> Found {
+    if let Some(record) = &found.record
+        && let Head::Wire(wire) = &record.head
+        && let Some(head) = decode_head(record.kind, wire)
+    {
+        found.record = found.record.map(|record| {
+            let times = record.times;
+            let own = Arc::try_unwrap(record);
+            let own = own.unwrap_or_else(|record| record.with_times(times));
+            Arc::new(own.with_head(Head::Live(head)))
+        });
+    }
+    found
 }

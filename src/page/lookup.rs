@@ -121,7 +121,9 @@ pub(super) fn lookup_now(
             Poll::Pending => return Poll::Pending,
         }
     }
-    Poll::Ready(Ok(select(index, base, asking, variants, stamp, now)))
+    Poll::Ready(Ok(select(
+        shared, index, base, asking, variants, stamp, now,
+    )))
 }
 
 /// The look-up with a store that has to be waited for.
@@ -170,6 +172,8 @@ async fn read(
         true => Ok(found),
         false => Err(StoreError::new("read", "no answer for the key")),
     }
+    let variants = candidates.into_iter().zip(found).collect();
+    Ok(select(shared, index, base, asking, variants, stamp, now))
 }
 
 enum Judged {
@@ -223,6 +227,7 @@ fn index_of(record: &Record) -> &Variants {
 
 /// Of the variants that the request selects, the one with the latest `Date` that may answer (RFC 9111 §4).
 fn select(
+    shared: &Shared,
     index: &Variants,
     base: &[u8],
     asking: Asking<'_>,
@@ -238,9 +243,12 @@ fn select(
                 record: found.record?,
             })
         })
-        .filter(|stored| {
-            let page = stored.page();
-            page.is_some_and(|page| asking.may_have(page))
+        .filter(|stored| match stored.page() {
+            Some(page) => asking.may_have(page),
+            None => {
+                shared.counters.foreign();
+                false
+            }
         })
         .collect();
     // The younger was born later; dates of one second are told apart so too.

@@ -6,6 +6,7 @@ use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_L
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::variants::variant_key;
+use super::wire::{Reader, Writer};
 use crate::header::{coding, language, selecting_value};
 
 /// The value of a field in the form in which two requests are compared. Order, letter case, blanks and the spelling of weights say nothing
@@ -107,6 +108,19 @@ impl Negotiated {
         (!by_language || in_language())
             && (!by_coding || in_coding())
             && rest(base, names, request).is_some_and(|rest| rest == self.rest)
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.bytes(&self.rest);
+        writer.fields(&self.answer);
+    }
+
+    /// What [`write`](Self::write) wrote.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            rest: reader.bytes()?.into(),
+            answer: reader.fields()?,
+        })
     }
 
     pub(super) fn weight(&self) -> usize {

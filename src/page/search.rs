@@ -19,6 +19,7 @@ use super::lookup::{Asking, Lookup, Missed, lookup};
 use super::respond::Outcome;
 use super::screen::Seen;
 use super::search_variance::{emit, holds_for};
+use super::wire::{Reader, Writer};
 use crate::cache::Shared;
 use crate::header::no_vary_search::{NO_VARY_SEARCH, NoVarySearch};
 use crate::monitor::Reason;
@@ -146,14 +147,35 @@ impl Known {
 
 /// The index of a path.
 #[derive(Debug, PartialEq, Eq)]
-struct Rule {
+pub(super) struct Rule {
     rule: NoVarySearch,
     date: u64,
+}
+
+impl Rule {
+    /// Of its bytes: version │ date: u64 │ the rule, up to the end.
+    const VERSION: u8 = 1;
+
+    /// What [`to_wire`](HeadObject::to_wire) wrote.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.version(Self::VERSION)?;
+        Some(Self {
+            date: reader.u64()?,
+            rule: NoVarySearch::from_bytes(reader.rest())?,
+        })
+    }
 }
 
 impl HeadObject for Rule {
     fn weight(&self) -> usize {
         size_of::<Self>() + self.rule.to_bytes().len() * 2
+    }
+
+    fn to_wire(&self) -> Option<Vec<u8>> {
+        let mut writer = Writer::new(Self::VERSION);
+        writer.u64(self.date);
+        writer.raw(&self.rule.to_bytes());
+        writer.finish()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -176,7 +198,13 @@ impl<S, B> Call<S, B> {
         let index = search.index();
         let found = shared.get(&[Key::new(&index)], now).await?;
         let record = found.into_iter().next().and_then(|found| found.record);
-        let rule = record.and_then(|record| Some(record.head.downcast::<Rule>()?.rule.clone()));
+        let rule = record.and_then(|record| match record.head.downcast::<Rule>() {
+            Some(rule) => Some(rule.rule.clone()),
+            None => {
+                shared.counters.foreign();
+                None
+            }
+        });
         let Some(base) = rule.and_then(|rule| search.equivalents(rule)) else {
             return Ok(Looked::Missed(missed));
         };
@@ -262,3 +290,7 @@ pub(super) fn tell<B>(response: &mut Response<B>, field: Option<HeaderValue>) {
         let _ = response.headers_mut().try_insert(NO_VARY_SEARCH, field);
     }
 }
+
+#[cfg(test)]
+#[path = "search_wire_tests.rs"]
+mod wire_tests;

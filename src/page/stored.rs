@@ -1,5 +1,7 @@
 //! A stored response as it is kept in memory, ready to be answered from.
 
+mod wire;
+
 use std::any::Any;
 use std::mem::size_of;
 use std::sync::Mutex;
@@ -10,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::asker::Owner;
 use super::complete::Completed;
+use super::compressible::is_compressible;
 use super::terms::Terms;
 use crate::clock::Now;
 use crate::header::{CacheName, Member, cache_status, strip_hop_by_hop};
@@ -290,6 +293,14 @@ impl HeadObject for StoredPage {
     fn weight(&self) -> usize {
         let trailers = self.trailers.as_deref().map_or(0, headers_weight);
         size_of::<Self>() + headers_weight(&self.headers) + trailers + self.completed.weight()
+    }
+
+    fn to_wire(&self) -> Option<Vec<u8>> {
+        self.write()
+    }
+
+    fn is_compressible(&self) -> bool {
+        is_compressible(&self.headers)
     }
 
     fn as_any(&self) -> &dyn Any {

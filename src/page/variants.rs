@@ -4,6 +4,8 @@
 //! counts the variants; each variant stands under the page's key with the values of its own fields. So every variant is selected by the
 //! `Vary` that came with it, and a response with other fields takes nothing from those before it.
 
+mod wire;
+
 use std::any::Any;
 use std::mem::size_of;
 
@@ -251,6 +253,10 @@ impl HeadObject for Variants {
             })
             .sum();
         size_of::<Self>() + parts
+    }
+
+    fn to_wire(&self) -> Option<Vec<u8>> {
+        self.write()
     }
 
     fn as_any(&self) -> &dyn Any {

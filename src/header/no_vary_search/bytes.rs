@@ -31,7 +31,6 @@ impl NoVarySearch {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, to its end: proof that no two configs are written alike. `None` is anything else.
-    #[cfg(test)]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (flags, mut rest) = bytes.split_first()?;
         let order = match flags & ORDER_IGNORED {

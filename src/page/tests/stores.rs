@@ -15,7 +15,7 @@ use crate::store::{
     Purge, PurgeError, Record, Scanned, Stamp, Store, StoreError, Times,
 };
 
-/// A store that never answers at once, as one behind a network.
+/// A store that never answers at once, as one behind a network, and brings heads as bytes.
 pub(super) struct Waiting<S>(pub(super) S);
 
 #[async_trait]
@@ -26,9 +26,13 @@ impl<S: Store> Store for Waiting<S> {
 
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
         tokio::task::yield_now().await;
-        let found = self.0.get(keys, now).await;
+        let found = self.0.get(keys, now).await?;
         tokio::task::yield_now().await;
-        found
+        let sent = found
+            .into_iter()
+            .map(|found| sent(found, Head::Wire))
+            .collect();
+        Ok(sent)
     }
 
     async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
@@ -76,6 +80,19 @@ impl<S: Store> Store for Waiting<S> {
     }
 }
 
+/// The same with its head made of what that is as bytes.
+fn sent(mut found: Found, as_head: impl FnOnce(Bytes) -> Head) -> Found {
+    if let Some(record) = &found.record
+        && let Head::Live(head) = &record.head
+        && let Some(wire) = head.to_wire()
+    {
+        let head = as_head(wire.into());
+        let record = record.with_times(record.times).with_head(head);
+        found.record = Some(Arc::new(record));
+    }
+    found
+}
+
 /// What can be asked of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
@@ -101,6 +118,8 @@ pub(super) enum Trouble {
     Foreign,
     /// Brings a head that nobody has decoded.
     Wire,
+    /// Brings heads in which the one text stands for the other.
+    Rewrites(&'static str, &'static str),
     /// Brings an index of variants where a page was put.
     Index,
     /// Carries out no change, and says this.
@@ -174,6 +193,9 @@ impl Troubled {
         let head = match trouble {
             Some(Trouble::Foreign) => Head::Live(std::sync::Arc::new(Foreign)),
             Some(Trouble::Wire) => Head::Wire(Bytes::from("?")),
+            Some(Trouble::Rewrites(from, to)) => {
+                return sent(found, |wire| Head::Wire(rewritten(&wire, from, to)));
+            }
             Some(Trouble::Index) => Head::Live(std::sync::Arc::new(Variants::default())),
             _ => return found,
         };
@@ -197,6 +219,20 @@ impl Troubled {
             Poll::Pending => unreachable!("memory answers at once"),
         }
     }
+}
+
+/// Wherever it stands.
+fn rewritten(wire: &[u8], from: &str, to: &str) -> Bytes {
+    assert_eq!(from.len(), to.len(), "lengths stay true");
+    let mut wire = wire.to_vec();
+    let places = 0..wire.len().saturating_sub(from.len() - 1);
+    for at in places {
+        let place = at..at + from.len();
+        if wire[place.clone()] == *from.as_bytes() {
+            wire[place].copy_from_slice(to.as_bytes());
+        }
+    }
+    wire.into()
 }
 
 #[async_trait]

@@ -182,6 +182,87 @@ async fn what_a_lying_store_brings_is_a_miss_and_replaced() {
     }
 }
 
+/// What comes back from a store is checked as what comes from a network is (RFC 9110 §5.5): a field that would split the answer, or
+/// smuggle another field into it, is never sent.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_a_store_has_broken_is_a_miss_and_is_not_sent() {
+    for (at_once, from, to, is_refused) in [
+        (true, "plain words", "other words", false),
+        (true, "plain words", "a\r\nx-a: bcd", true),
+        (false, "plain words", "plain\nwords", true),
+        (false, "plain words", "plain\0words", true),
+        (false, "plain words", "plain\u{7f}words", true),
+        (false, "x-plain", "x-pl\rin", true),
+        (false, "x-plain", "x-pl in", true),
+        (false, "x-plain", "x-pl:in", true),
+        (false, "x-plain", "X-PLAIN", true),
+        (false, "x-plain", "x-other", false),
+        (false, "grpc-status", "grpc\nstatus", true),
+        (false, "trailed", "tra\nled", true),
+    ] {
+        let store = Troubled::new(at_once);
+        let world = World::on(store.clone());
+        let site = world.site(world.page(), async |_| {
+            let body = trailing(&["soup"], &[("grpc-status", "trailed")]);
+            page(&[("x-plain", "plain words")], body)
+        });
+        site.get("/p").await;
+        store.has(&[(Call::Get, Trouble::Rewrites(from, to))]);
+        let answer = site.get("/p").await;
+        assert_eq!(answer.body, "soup", "{to:?}");
+        assert_eq!(answer.is_hit(), !is_refused, "{to:?}");
+        assert!(!answer.headers.contains_key("x-a"), "{to:?}");
+        let foreign = world.cache.stats().foreign;
+        assert_eq!(foreign, u64::from(is_refused), "{to:?}");
+        match (from, is_refused) {
+            ("plain words", false) => assert_eq!(answer.field("x-plain"), Some(to)),
+            (_, false) => assert_eq!(answer.field(to), Some("plain words")),
+            (_, true) => assert_eq!(answer.field("x-plain"), Some("plain words")),
+        }
+        // What could not be read was replaced.
+        store.has(&[]);
+        assert!(site.get("/p").await.is_hit(), "{to:?}");
+    }
+}
+
+/// The same for what leads to a page: neither the index of its variants, nor the rule of its queries, nor one variant of several.
+#[tokio::test(start_paused = true)]
+async fn an_index_that_a_store_has_broken_is_a_miss_and_is_replaced() {
+    const FRESH: (&str, &str) = ("cache-control", "max-age=60");
+    for at_once in [true, false] {
+        for (from, to) in [
+            ("x-l", "x\rl"),
+            ("x-v", "x\nv"),
+            ("\0\0\0\u{3}utm", "\0\0\0\u{9}utm"),
+        ] {
+            let store = Troubled::new(at_once);
+            let world = World::on(store.clone());
+            let site =
+                world.site(
+                    world.cache.gateway(),
+                    async |request: Request<Body>| match request.uri().path() {
+                        "/vary" => page(&[FRESH, ("vary", "x-l"), ("x-v", "1")], "soup"),
+                        _ => page(&[FRESH, ("no-vary-search", "params=(\"utm\")")], "soup"),
+                    },
+                );
+            let ask = |target| site.get(target);
+            let (first, second) = match from {
+                "x-l" | "x-v" => ("/vary", "/vary"),
+                _ => ("/search?utm=1", "/search?utm=2"),
+            };
+            ask(first).await;
+            assert!(ask(second).await.is_hit(), "{from:?}");
+            store.has(&[(Call::Get, Trouble::Rewrites(from, to))]);
+            let foreign = world.cache.stats().foreign;
+            assert!(!ask(second).await.is_hit(), "{to:?}");
+            assert!(world.cache.stats().foreign > foreign, "{to:?}");
+            store.has(&[]);
+            ask(second).await;
+            assert!(ask(second).await.is_hit(), "{from:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_answers_nothing_is_unwell() {
     let store = Troubled::new(false);
