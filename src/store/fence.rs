@@ -3,11 +3,12 @@
 //! ```text
 //! valid(stamp, marks)  ⇔  stamp.epoch = epoch  ∧  floor ≤ stamp.seq ≤ seq  ∧  every mark[m] ≤ stamp.seq
 //! commits also need    stamp.seq ≥ fill_floor
+//! fresh until          the least `at` of its soft marks with seq > stamp.seq
 //! ```
 //!
 //! A mark of a key has to outlive only the fills that it outlaws, since the record itself is removed; when it is dropped, `fill_floor` rises
 //! to it, which refuses exactly those fills that began before that purge. A mark of a page, tag or namespace is needed as long as records
-//! that it outlaws may stand; when it must go, `floor` rises to it. So whatever is forgotten purges more, never less.
+//! that it outlaws may stand; when it must go, `floor` rises to it, and so it does for a soft mark. So whatever is forgotten purges more, never less.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -26,9 +27,10 @@ const KEY_MARK_LIFE: Duration = Duration::from_secs(300);
 pub(super) struct Bounds {
     pub(super) key_marks: usize,
     pub(super) lasting_marks: usize,
+    pub(super) soft_marks: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fence {
     epoch: u64,
     seq: u64,
@@ -37,6 +39,8 @@ pub(super) struct Fence {
     /// Apart, since what is forgotten of a key must not be forgotten of anything that lasts.
     keys: Marks,
     lasting: Marks,
+    /// Apart, since they outlaw nothing. Their moments are those at which freshness ends.
+    soft: Marks,
     bounds: Bounds,
 }
 
@@ -51,6 +55,7 @@ impl Fence {
             fill_floor: seq,
             keys: Marks::default(),
             lasting: Marks::default(),
+            soft: Marks::default(),
             bounds,
         }
     }
@@ -90,6 +95,26 @@ impl Fence {
         self.stamp()
     }
 
+    /// Ends the freshness, at the moment `at`, of everything that carries one of these marks.
+    pub(super) fn mark_soft(&mut self, marks: &[Mark], at: Now, now: Now) -> Stamp {
+        self.advance(now);
+        for &mark in marks {
+            self.soft.set(mark, self.seq, at);
+        }
+        while self.soft.len() > self.bounds.soft_marks {
+            let dropped = self.soft.drop_oldest();
+            self.floor = self.floor.max(dropped);
+        }
+        self.stamp()
+    }
+
+    /// Refuses all fills under way, whatever they carry.
+    pub(super) fn refuse_fills(&mut self, now: Now) -> Stamp {
+        self.advance(now);
+        self.fill_floor = self.seq;
+        self.stamp()
+    }
+
     /// Is a record with this stamp and these marks still true?
     pub(super) fn admits(&self, stamp: Stamp, marks: &[Mark]) -> bool {
         if is_off("fence") {
@@ -100,7 +125,20 @@ impl Fence {
             && stamp.seq <= self.seq
             && marks
                 .iter()
-                .all(|mark| self.lasting.at(mark).max(self.keys.at(mark)) <= stamp.seq)
+                .all(|mark| self.lasting.seq(mark).max(self.keys.seq(mark)) <= stamp.seq)
+    }
+
+    /// When soft purges end the freshness of a record with this stamp and these marks.
+    pub(super) fn soft_end(&self, stamp: Stamp, marks: &[Mark]) -> Option<Now> {
+        if self.soft.len() == 0 {
+            return None;
+        }
+        marks
+            .iter()
+            .filter_map(|mark| self.soft.get(mark))
+            .filter(|set| set.seq > stamp.seq)
+            .map(|set| set.at)
+            .min()
     }
 
     /// May a fill with this stamp and these marks commit?
@@ -115,11 +153,18 @@ impl Fence {
 }
 
 /// Marks, and the order in which they were last set.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Marks {
-    set: HashMap<Mark, u64, RandomState>,
+    set: HashMap<Mark, Set, RandomState>,
     /// A mark that was set again stands here twice; the earlier place is stale.
-    order: VecDeque<(Mark, u64, Now)>,
+    order: VecDeque<(Mark, Set)>,
+}
+
+/// Where the fence stood when a mark was set, and the moment that came with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Set {
+    seq: u64,
+    at: Now,
 }
 
 impl Marks {
@@ -127,26 +172,30 @@ impl Marks {
         self.set.len()
     }
 
-    fn at(&self, mark: &Mark) -> u64 {
-        self.set.get(mark).copied().unwrap_or(0)
+    fn get(&self, mark: &Mark) -> Option<Set> {
+        self.set.get(mark).copied()
     }
 
-    fn set(&mut self, mark: Mark, seq: u64, now: Now) {
-        self.set.insert(mark, seq);
-        self.order.push_back((mark, seq, now));
+    fn seq(&self, mark: &Mark) -> u64 {
+        self.get(mark).map_or(0, |set| set.seq)
+    }
+
+    fn set(&mut self, mark: Mark, seq: u64, at: Now) {
+        let set = Set { seq, at };
+        self.set.insert(mark, set);
+        self.order.push_back((mark, set));
         // One purge repeated must neither take room nor push others out.
         if self.order.len() > 2 * self.set.len() + 8 {
-            let set = &self.set;
-            self.order
-                .retain(|(mark, seq, _)| set.get(mark) == Some(seq));
+            let sets = &self.set;
+            self.order.retain(|(mark, set)| sets.get(mark) == Some(set));
         }
     }
 
-    /// When the mark was set that was not set again for longest.
+    /// The moment of the mark that was not set again for longest.
     fn oldest(&mut self) -> Option<Now> {
-        while let Some((mark, seq, at)) = self.order.front() {
-            if self.set.get(mark) == Some(seq) {
-                return Some(*at);
+        while let Some((mark, set)) = self.order.front() {
+            if self.set.get(mark) == Some(set) {
+                return Some(set.at);
             }
             self.order.pop_front();
         }
@@ -156,11 +205,11 @@ impl Marks {
     /// Drops that mark, and says what it stood at.
     fn drop_oldest(&mut self) -> u64 {
         self.oldest();
-        let Some((mark, seq, _)) = self.order.pop_front() else {
+        let Some((mark, set)) = self.order.pop_front() else {
             return 0;
         };
         self.set.remove(&mark);
-        seq
+        set.seq
     }
 }
 
@@ -175,6 +224,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         key_marks: 2,
         lasting_marks: 2,
+        soft_marks: 2,
     };
 
     fn at(seconds: u64) -> Now {
@@ -280,5 +330,56 @@ mod tests {
             "nothing else is pushed out"
         );
         assert!(fence.admits(fence.stamp(), &[mark("a")]));
+    }
+
+    #[test]
+    fn a_soft_mark_ends_the_freshness_of_what_was_stamped_before_it() {
+        let mut fence = Fence::new(1, BOUNDS, at(0));
+        let before = fence.stamp();
+        let after = fence.mark_soft(&[mark("a")], at(7), at(1));
+        let marks = [mark("a"), mark("b")];
+        assert_eq!(fence.soft_end(before, &marks), Some(at(7)));
+        assert_eq!(fence.soft_end(before, &[mark("b")]), None);
+        assert_eq!(fence.soft_end(after, &marks), None);
+        fence.mark_soft(&[mark("b")], at(5), at(2));
+        assert_eq!(fence.soft_end(before, &marks), Some(at(5)), "the earliest");
+        assert_eq!(fence.soft_end(after, &marks), Some(at(5)));
+        assert!(fence.admits(before, &marks), "it outlaws nothing");
+        assert!(fence.admits_fill(before, &marks), "nor refuses fills");
+    }
+
+    #[test]
+    fn hard_and_soft_marks_do_not_replace_each_other() {
+        let mut fence = Fence::new(1, BOUNDS, at(0));
+        let before = fence.stamp();
+        let hard = fence.mark(&[mark("a")], at(1));
+        fence.mark_soft(&[mark("a")], at(2), at(2));
+        assert!(!fence.admits(before, &[mark("a")]));
+        assert!(fence.admits(hard, &[mark("a")]));
+        fence.mark(&[mark("b")], at(3));
+        assert_eq!(fence.soft_end(hard, &[mark("a")]), Some(at(2)));
+    }
+
+    #[test]
+    fn too_many_soft_marks_purge_more_never_less() {
+        let mut fence = Fence::new(1, BOUNDS, at(0));
+        let old = fence.stamp();
+        let first = fence.mark_soft(&[mark("a")], at(1), at(1));
+        for name in ["b", "c"] {
+            fence.mark_soft(&[mark(name)], at(1), at(1));
+        }
+        assert!(!fence.admits(old, &[mark("a")]), "its mark was dropped");
+        assert!(fence.admits(first, &[mark("a")]));
+        assert!(fence.soft.len() <= 2);
+    }
+
+    #[test]
+    fn refusing_all_fills_leaves_what_is_stored() {
+        let mut fence = Fence::new(1, BOUNDS, at(0));
+        let before = fence.stamp();
+        let after = fence.refuse_fills(at(1));
+        assert!(!fence.admits_fill(before, &[]));
+        assert!(fence.admits(before, &[]));
+        assert!(fence.admits_fill(after, &[]));
     }
 }

@@ -1,7 +1,9 @@
 //! The embedded store: bounded in bytes, resistant to scans, and answered without waiting.
 
 mod builder;
+mod changes;
 mod entries;
+mod purges;
 mod shared;
 
 use std::fmt;
@@ -112,9 +114,7 @@ impl Store for MemoryStore {
     }
 
     async fn purge(&self, purge: &Purge, now: Now) -> Result<Struck, PurgeError> {
-        self.shared.purge(purge, now).ok_or_else(|| {
-            PurgeError::Undelivered(StoreError::new("purge", "this kind of purge is not known"))
-        })
+        Ok(self.shared.purge(purge, now).await)
     }
 
     async fn supersede(

@@ -21,6 +21,7 @@ mod key;
 #[cfg(feature = "memory")]
 mod memory;
 mod null;
+mod number;
 mod op;
 mod purge;
 mod record;

@@ -44,7 +44,13 @@ impl Store for NullStore {
             // No record that was read still stands here.
             Op::Put(_, When::Same(_)) => Done::Refused,
             Op::Put(..) => Done::Stored,
-            Op::Remove(If::Any | If::Same(_)) | Op::Count { .. } | Op::Life { .. } => Done::Nothing,
+            Op::Count {
+                create: Some(record),
+                ..
+            } => record.number().map_or(Done::NotANumber, Done::Counted),
+            Op::Remove(If::Any | If::Same(_))
+            | Op::Count { create: None, .. }
+            | Op::Life { .. } => Done::Nothing,
         }))
     }
 

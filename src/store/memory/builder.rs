@@ -86,11 +86,12 @@ impl MemoryStoreBuilder {
 
     pub(super) fn open(self) -> MemoryStore {
         let largest = self.largest();
-        // An eighth for marks, up to a million of them; key marks are a tenth of these, since they live minutes.
+        // An eighth for marks, up to a million of them. Those of keys are a tenth, since they live minutes, and soft ones too.
         let marks = (self.capacity / 8 / MARK_WEIGHT).min(1 << 20);
         let bounds = Bounds {
             key_marks: marks / 10,
-            lasting_marks: marks - marks / 10,
+            lasting_marks: marks - marks / 10 * 2,
+            soft_marks: marks / 10,
         };
         // Both orders may hold twice their bound for a while.
         let room = self.capacity - marks * MARK_WEIGHT;

@@ -6,15 +6,13 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use super::entries::{Entries, Left, weight_of};
+use super::entries::{Entries, Left};
 use crate::clock::Now;
 use crate::store::fence::Fence;
 use crate::store::watch::Watchers;
-use crate::store::{
-    Done, Found, If, Key, Mark, Notice, Op, Purge, Record, Removal, Stamp, Struck, When,
-};
+use crate::store::{Found, Key, Record, Removal, Stamp, Times};
 
 /// Writes of one key are ordered by one of these locks.
 pub(super) const WRITE_LOCKS: usize = 64;
@@ -46,26 +44,63 @@ impl Shared {
         let record = self
             .entries
             .get(key.as_bytes())
-            .filter(|record| self.is_current(key, record, seq, now));
+            .and_then(|record| self.current(key, record, seq, now));
         Found { record, stamp }
     }
 
-    fn is_current(&self, key: Key<'_>, record: &Arc<Record>, seq: u64, now: Now) -> bool {
+    fn current(
+        &self,
+        key: Key<'_>,
+        mut record: Arc<Record>,
+        seq: u64,
+        now: Now,
+    ) -> Option<Arc<Record>> {
         // The number alone would not do: the same record may stand in two stores, whose numbers can meet, but never in two epochs.
         if record.stamp.epoch != self.epoch || record.checked.load(Ordering::Relaxed) != seq {
-            let fence = self.fence();
-            if !fence.admits(record.stamp, &record.marks) {
-                drop(fence);
-                self.take_away(key, record, Removal::Purged);
-                return false;
-            }
-            record.checked.store(fence.stamp().seq, Ordering::Relaxed);
+            record = self.check(key, record)?;
         }
         if now >= record.times.keep_until {
-            self.take_away(key, record, Removal::Expired);
-            return false;
+            self.take_away(key, &record, Removal::Expired);
+            return None;
         }
-        true
+        Some(record)
+    }
+
+    /// The record as the fence sees it now, which the next hit need not ask again.
+    fn check(&self, key: Key<'_>, record: Arc<Record>) -> Option<Arc<Record>> {
+        let checked = {
+            let fence = self.fence();
+            fence
+                .admits(record.stamp, &record.marks)
+                .then(|| checked(&fence, &record))
+        };
+        let Some(checked) = checked else {
+            self.take_away(key, &record, Removal::Purged);
+            return None;
+        };
+        // Whoever changes the record now does the same, and a hit waits for nobody.
+        if !Arc::ptr_eq(&checked, &record)
+            && let Ok(_order) = self.writes[write_lock_of(key)].try_lock()
+            && let Some(standing) = self.entries.peek(key.as_bytes())
+            && Arc::ptr_eq(&standing, &record)
+        {
+            self.replace(key, checked.clone(), Recency::Stays);
+        }
+        Some(checked)
+    }
+
+    /// Puts a record in the place of the one that stands under the key; not if that has just been taken away, by a purge or to make room.
+    /// The caller holds the key's write lock.
+    pub(super) fn replace(&self, key: Key<'_>, record: Arc<Record>, recency: Recency) -> bool {
+        let mut left = Left::new();
+        let replaced = self.entries.replace_with_lifecycle(
+            key.as_bytes().into(),
+            record,
+            recency == Recency::Stays,
+            &mut left,
+        );
+        self.tell_evicted(key, &left);
+        replaced.is_ok()
     }
 
     fn take_away(&self, key: Key<'_>, record: &Record, why: Removal) {
@@ -80,58 +115,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn apply(&self, key: Key<'_>, op: &Op, now: Now) -> Done {
-        let _order = self.write_lock(key);
-        match op {
-            Op::Put(record, when) => self.put(key, record, *when, now),
-            Op::Remove(condition) => {
-                let removed = self
-                    .entries
-                    .remove_if(key.as_bytes(), |standing| match condition {
-                        If::Any => true,
-                        If::Same(id) => standing.id == *id,
-                    });
-                let Some((key, _)) = removed else {
-                    return Done::Nothing;
-                };
-                self.watchers.removed(&key, Removal::Removed);
-                Done::Removed
-            }
-            Op::Count { .. } | Op::Life { .. } => Done::Nothing,
-        }
-    }
-
-    fn put(&self, key: Key<'_>, record: &Arc<Record>, when: When, now: Now) -> Done {
-        if weight_of(key.as_bytes(), record) > self.largest as u64 {
-            return Done::TooLarge;
-        }
-        // Held until the record stands: a purge comes before this commit and is seen by it, or comes after and strikes the record.
-        let fence = self.fence();
-        let standing = self.entries.peek(key.as_bytes()).filter(|standing| {
-            fence.admits(standing.stamp, &standing.marks) && now < standing.times.keep_until
-        });
-        let willing = match (when, standing) {
-            (_, _) if !fence.admits_fill(record.stamp, &record.marks) => return Done::Outlawed,
-            (When::Always, _) => true,
-            // A slow old fill must not replace what a younger one has stored.
-            (When::Fenced, Some(standing)) => standing.stamp.seq <= record.stamp.seq,
-            (When::Fenced | When::Absent, None) => true,
-            (When::Absent, Some(_)) => false,
-            (When::Same(id), standing) => standing.is_some_and(|standing| standing.id == id),
-        };
-        if !willing {
-            return Done::Refused;
-        }
-        record.checked.store(fence.stamp().seq, Ordering::Relaxed);
-        let mut left = Left::new();
-        self.entries
-            .insert_with_lifecycle(key.as_bytes().into(), record.clone(), &mut left);
-        drop(fence);
-        self.tell_evicted(key, &left);
-        Done::Stored
-    }
-
-    fn tell_evicted(&self, written: Key<'_>, left: &Left) {
+    pub(super) fn tell_evicted(&self, written: Key<'_>, left: &Left) {
         for (key, _) in left {
             // A record that is replaced leaves the map in the same way, but its key still stands there.
             if **key != *written.as_bytes() || !self.entries.contains_key(&**key) {
@@ -141,65 +125,36 @@ impl Shared {
         }
     }
 
-    pub(super) fn purge(&self, purge: &Purge, now: Now) -> Option<Struck> {
-        let stamp = {
-            let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
-            let stamp = match purge {
-                Purge::Keys(keys) => {
-                    let marks: Vec<Mark> = keys.iter().map(|(_, mark)| *mark).collect();
-                    fence.mark_keys(&marks, now)
-                }
-                Purge::Marks(marks) => fence.mark(marks, now),
-                Purge::Soft(..) | Purge::Matching(_) => return None,
-            };
-            self.seq.store(stamp.seq, Ordering::Release);
-            stamp
-        };
-        let mut struck = Struck::marked(stamp);
-        if let Purge::Keys(keys) = purge {
-            for (key, _) in keys {
-                let removed = self.entries.remove_if(key.as_key().as_bytes(), |standing| {
-                    standing.stamp.seq < stamp.seq
-                });
-                if let Some((key, _)) = removed {
-                    struck.removed += 1;
-                    self.watchers.removed(&key, Removal::Purged);
-                }
-            }
-        }
-        self.watchers.notify(|| Notice::Marked(stamp));
-        Some(struck)
-    }
-
-    pub(super) fn supersede(
-        &self,
-        marks: &[Mark],
-        fill: Stamp,
-        carried: &[Mark],
-        now: Now,
-    ) -> Option<Stamp> {
-        let (is_admitted, stamp) = {
-            let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
-            let is_admitted = fence.admits_fill(fill, carried);
-            let stamp = fence.mark(marks, now);
-            self.seq.store(stamp.seq, Ordering::Release);
-            (is_admitted, stamp)
-        };
-        self.watchers.notify(|| Notice::Marked(stamp));
-        is_admitted.then_some(stamp)
-    }
-
     pub(super) fn fence(&self) -> RwLockReadGuard<'_, Fence> {
         self.fence.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn write_lock(&self, key: Key<'_>) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        self.writes[(hasher.finish() % WRITE_LOCKS as u64) as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+/// Does a change make a record one that was used lately?
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Recency {
+    Renewed,
+    Stays,
+}
+
+/// An admitted record with the lifetimes that soft purges leave it, noted as checked.
+pub(super) fn checked(fence: &Fence, record: &Arc<Record>) -> Arc<Record> {
+    let end = fence.soft_end(record.stamp, &record.marks);
+    let record = match end.filter(|end| *end < record.times.fresh_until) {
+        None => record.clone(),
+        Some(fresh_until) => Arc::new(record.with_times(Times {
+            fresh_until,
+            ..record.times
+        })),
+    };
+    record.checked.store(fence.stamp().seq, Ordering::Relaxed);
+    record
+}
+
+pub(super) fn write_lock_of(key: Key<'_>) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.as_bytes().hash(&mut hasher);
+    (hasher.finish() % WRITE_LOCKS as u64) as usize
 }
 
 #[cfg(test)]
@@ -208,7 +163,7 @@ mod tests {
 
     use super::super::tests::{NOW, record};
     use super::*;
-    use crate::store::MemoryStore;
+    use crate::store::{Done, Mark, MemoryStore, Op, Purge, When};
 
     /// A hit that was found valid is not looked at again until the fence moves: no purge may hide behind that.
     #[test]
@@ -231,12 +186,14 @@ mod tests {
                 // Some records are checked after every purge, some after a few, some only at the end.
                 store
                     .shared
-                    .purge(&Purge::Marks(vec![mark(1_000 + unrelated)]), NOW);
+                    .move_fence(&Purge::Marks(vec![mark(1_000 + unrelated)]), NOW);
                 for n in (purged..RECORDS).filter(|n| unrelated % (n % 7 + 1) == 0) {
                     assert!(is_kept(n), "{n} is struck by another's purge");
                 }
             }
-            store.shared.purge(&Purge::Marks(vec![mark(purged)]), NOW);
+            store
+                .shared
+                .move_fence(&Purge::Marks(vec![mark(purged)]), NOW);
             assert!(!is_kept(purged), "the purge of {purged} is hidden");
         }
     }
@@ -260,9 +217,9 @@ mod tests {
                 let op = Op::Put(record(stamp, &[mark], 10), When::Fenced);
                 assert_eq!(store.shared.apply(key, &op, NOW), Done::Stored);
                 // Now the reader has something to check.
-                store.shared.purge(&unrelated, NOW);
+                store.shared.move_fence(&unrelated, NOW);
                 (0..round % 61).for_each(|_| std::hint::spin_loop());
-                store.shared.purge(&related, NOW);
+                store.shared.move_fence(&related, NOW);
                 // And the time to note down what it found, were it not to notice the purge.
                 (0..round % 500).for_each(|_| std::hint::spin_loop());
                 let is_found = store.shared.get(key, NOW).record.is_some();
@@ -289,5 +246,38 @@ mod tests {
         // Its own put would refuse it: this is about what stands there all the same.
         here.shared.entries.insert(key.as_bytes().into(), record);
         assert!(here.shared.get(key, NOW).record.is_none());
+    }
+
+    /// The record with shorter lifetimes takes the place of the one it was read from, and of no other.
+    #[test]
+    fn a_softened_record_replaces_the_one_it_was_made_of_alone() {
+        let store = MemoryStore::new(1024 * 1024);
+        let (key, mark) = (Key::new(b"a"), Mark::of("test", &[b"a"]));
+        let put = || {
+            let stamp = store.shared.get(key, NOW).stamp;
+            let op = Op::Put(record(stamp, &[mark], 10), When::Fenced);
+            assert_eq!(store.shared.apply(key, &op, NOW), Done::Stored);
+        };
+        put();
+        let read = store.shared.entries.peek(key.as_bytes()).unwrap();
+        store.shared.move_fence(&Purge::Soft(vec![mark], NOW), NOW);
+
+        let softened = store.shared.get(key, NOW).record.unwrap();
+        assert_eq!(softened.times.fresh_until, NOW);
+        let again = store.shared.get(key, NOW).record.unwrap();
+        assert!(Arc::ptr_eq(&softened, &again), "it is made once");
+
+        put();
+        let young = store.shared.check(key, read.clone()).unwrap();
+        assert_eq!(young.times.fresh_until, NOW, "what was read is stale");
+        let standing = store.shared.get(key, NOW).record.unwrap();
+        assert_eq!(standing.times.fresh_until, Now::NEVER, "what stands is not");
+
+        store.shared.entries.remove(key.as_bytes());
+        store.shared.check(key, read);
+        assert!(
+            store.shared.get(key, NOW).record.is_none(),
+            "nor is it back"
+        );
     }
 }
