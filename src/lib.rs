@@ -61,7 +61,7 @@ mod ttl;
 
 pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
 pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
-pub use self::header::{ETag, ETagError};
+pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{

@@ -5,7 +5,8 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Shared;
-use crate::header::Reference;
+use super::groups::Origin;
+use crate::header::{CacheGroupInvalidation, Reference};
 use crate::page::{Forwarding, normal_host};
 use crate::request::RequestHead;
 use crate::store::Mark;
@@ -45,6 +46,24 @@ fn host_mark(space: &[u8], host: &[u8], path: &str, query: Option<&str>) -> Mark
     }
 }
 
+/// The host and the scheme that the client addressed, as far as a request says so.
+pub(super) fn authority_of<'a>(
+    head: &RequestHead<'a>,
+    forwarding: Forwarding,
+) -> (Option<&'a str>, Option<&'a str>) {
+    let target = head.target();
+    let field = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let trusted = |name: &'static str| match forwarding {
+        Forwarding::Trusted => field(HeaderName::from_static(name)),
+        Forwarding::Keyed => None,
+    };
+    let host = trusted("x-forwarded-host")
+        .or(target.authority().map(Authority::as_str))
+        .or_else(|| field(HOST));
+    let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
+    (host, scheme)
+}
+
 /// What a request addresses, as far as purging needs it: its own page, and those that its answer refers to.
 #[derive(Clone, Debug)]
 pub(crate) struct Addressed {
@@ -52,21 +71,14 @@ pub(crate) struct Addressed {
     hosts: Vec<String>,
     /// A request that does not say so is not secured, as far as can be told.
     secure: bool,
+    /// Whose groups it may free.
+    origin: Option<Origin>,
     target: Uri,
 }
 
 impl Addressed {
     pub(crate) fn of(head: &RequestHead<'_>, forwarding: Forwarding) -> Self {
-        let target = head.target();
-        let field = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let trusted = |name: &'static str| match forwarding {
-            Forwarding::Trusted => field(HeaderName::from_static(name)),
-            Forwarding::Keyed => None,
-        };
-        let host = trusted("x-forwarded-host")
-            .or(target.authority().map(Authority::as_str))
-            .or_else(|| field(HOST));
-        let scheme = trusted("x-forwarded-proto").or(target.scheme_str());
+        let (host, scheme) = authority_of(head, forwarding);
         let mut hosts: Vec<String> = host
             .into_iter()
             .flat_map(|host| [normal_host(host, false), normal_host(host, true)])
@@ -77,7 +89,8 @@ impl Addressed {
         Self {
             hosts,
             secure: scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
-            target: target.clone(),
+            origin: Origin::of(head, forwarding),
+            target: head.target().clone(),
         }
     }
 
@@ -100,6 +113,15 @@ impl Addressed {
         values
             .filter_map(|value| self.same_origin(value))
             .flat_map(|reference| self.marks_of(space, &reference.path))
+            .collect()
+    }
+
+    /// The marks of the groups of this origin that an answer with these fields has changed (RFC 9875 §3).
+    pub(crate) fn group_marks(&self, space: &[u8], answer: &HeaderMap) -> Vec<Mark> {
+        let changed = CacheGroupInvalidation::of(answer);
+        self.origin
+            .iter()
+            .flat_map(|origin| origin.freed(space, changed.iter()))
             .collect()
     }
 

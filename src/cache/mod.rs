@@ -2,6 +2,7 @@
 
 mod address;
 mod builder;
+mod groups;
 mod provided;
 mod tags;
 
@@ -33,6 +34,7 @@ pub use self::provided::{CachesLayer, CachesService};
 pub use self::tags::CacheTags;
 
 pub(crate) use self::address::{Addressed, page_marks};
+pub(crate) use self::groups::Origin;
 
 /// A cheap handle on a cache; clones share everything.
 ///

@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::background::Background;
 use crate::cache::{Addressed, Cache};
+use crate::header::GROUP_FIELDS;
 use crate::page::{Forwarding, Freed};
 use crate::request::RequestHead;
 use crate::store::{Mark, Purge};
@@ -25,6 +26,9 @@ use crate::store::{Mark, Purge};
 /// origin, before the answer leaves (RFC 9111 §4.4); an answer that says that nothing was done frees nothing. A request that does not show its
 /// scheme counts as plain http, unless a proxy that says it is [trusted](Self::forwarding). When the client goes away before the answer, the target is freed too, since the handler may have done
 /// its work.
+///
+/// So are the pages of the same origin that belong to one of the groups which the answer names in `Cache-Group-Invalidation` (RFC 9875 §3,
+/// [`CacheGroupInvalidation`](crate::CacheGroupInvalidation)).
 ///
 /// It frees the pages of all users at that address. Where a form answers with a redirect to a page that is kept
 /// [for each user](crate::CacheLayer::vary_on_user), leave this layer out of the form's route, and free the user's own pages by tag or
@@ -45,6 +49,15 @@ use crate::store::{Mark, Purge};
 pub struct InvalidationLayer {
     cache: Cache,
     forwarding: Forwarding,
+    groups: Groups,
+}
+
+/// Do the fields of RFC 9875 count?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    Count,
+    /// No, and nobody outside is told of them.
+    Dropped,
 }
 
 impl InvalidationLayer {
@@ -53,6 +66,7 @@ impl InvalidationLayer {
         Self {
             cache: cache.clone(),
             forwarding: Forwarding::default(),
+            groups: Groups::Count,
         }
     }
 
@@ -60,6 +74,18 @@ impl InvalidationLayer {
     #[must_use]
     pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
         self.forwarding = forwarding;
+        self
+    }
+
+    /// Whether cache groups count (RFC 9875). Default: they do. If not, nothing is freed by `Cache-Group-Invalidation`, and both fields of
+    /// the RFC are taken out of all answers, lest a cache outside heeds them: for origins that serve the pages of several parties which do
+    /// not trust each other (§5). Tell the [page layers](crate::CacheLayer::cache_groups) too.
+    #[must_use]
+    pub fn cache_groups(mut self, count: bool) -> Self {
+        self.groups = match count {
+            true => Groups::Count,
+            false => Groups::Dropped,
+        };
         self
     }
 }
@@ -78,6 +104,7 @@ impl<S> Layer<S> for InvalidationLayer {
             inner,
             cache: self.cache.clone(),
             forwarding: self.forwarding,
+            groups: self.groups,
         }
     }
 }
@@ -88,6 +115,7 @@ pub struct InvalidationService<S> {
     inner: S,
     cache: Cache,
     forwarding: Forwarding,
+    groups: Groups,
 }
 
 impl<S> fmt::Debug for InvalidationService<S> {
@@ -127,6 +155,7 @@ where
                 inner: self.inner.clone().oneshot(request),
             },
             owed,
+            groups: self.groups,
         }
     }
 }
@@ -142,8 +171,10 @@ impl Owed {
     /// Adds what the answer refers to, and leaves out what its own page layer has freed.
     fn learn<B>(&mut self, response: &Response<B>) {
         let space = &self.cache.shared.space;
-        let referred = self.addressed.referred_marks(space, response.headers());
-        self.marks.extend(referred);
+        let fields = response.headers();
+        self.marks
+            .extend(self.addressed.referred_marks(space, fields));
+        self.marks.extend(self.addressed.group_marks(space, fields));
         if let Some(freed) = response.extensions().get::<Freed>() {
             self.marks.retain(|mark| !freed.0.contains(mark));
         }
@@ -214,6 +245,7 @@ pin_project! {
         #[pin]
         stage: Stage<S, ReqBody, ResBody>,
         owed: Option<Owed>,
+        groups: Groups,
     }
 }
 
@@ -239,7 +271,12 @@ where
         loop {
             match this.stage.as_mut().project() {
                 StageProjection::Asking { inner } => {
-                    let response = ready!(inner.poll(cx))?;
+                    let mut response = ready!(inner.poll(cx))?;
+                    if *this.groups == Groups::Dropped {
+                        for field in &GROUP_FIELDS {
+                            response.headers_mut().remove(field);
+                        }
+                    }
                     let Some(mut owed) = this.owed.take() else {
                         return Poll::Ready(Ok(response));
                     };

@@ -22,6 +22,7 @@
 
 pub(crate) mod age;
 pub(crate) mod cache_control;
+mod cache_groups;
 pub(crate) mod cache_status;
 pub(crate) mod coding;
 pub(crate) mod connection;
@@ -49,6 +50,8 @@ pub(crate) mod arbitrary;
 
 pub(crate) use age::Age;
 pub(crate) use cache_control::{Lifetime, RequestDirectives, ResponseDirectives, Scope};
+pub(crate) use cache_groups::GROUP_FIELDS;
+pub use cache_groups::{CacheGroupInvalidation, CacheGroups, GroupNameError};
 pub(crate) use cache_status::{CacheName, Collapsed, Forwarded, Fwd, Member};
 pub(crate) use connection::{has_token, strip_hop_by_hop};
 pub(crate) use content_range::ContentRange;

@@ -1,22 +1,34 @@
-//! Fields that are Dictionaries (RFC 9651 §3.2).
+//! Fields that are Dictionaries or Lists (RFC 9651 §3.1, §3.2).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sfv::{Dictionary, Parser};
+use sfv::{Dictionary, List, Parser};
 
 /// Reads all lines of a Dictionary. `None` is one that cannot be read, or that has no member: both count as absent.
 ///
 /// Lines are joined before they are read (RFC 9651 §4.2), so a line without members between others is an empty member, which
 /// the grammar does not have. Of a repeated key the last member stands.
 pub(crate) fn dictionary(headers: &HeaderMap, field: &HeaderName) -> Option<Dictionary> {
+    Parser::new(&joined(headers, field))
+        .parse::<Dictionary>()
+        .ok()
+        .filter(|members| !members.is_empty())
+}
+
+/// Reads all lines of a List, as [`dictionary`] does those of a Dictionary.
+pub(crate) fn list(headers: &HeaderMap, field: &HeaderName) -> Option<List> {
+    Parser::new(&joined(headers, field))
+        .parse::<List>()
+        .ok()
+        .filter(|members| !members.is_empty())
+}
+
+fn joined(headers: &HeaderMap, field: &HeaderName) -> Vec<u8> {
     let lines: Vec<&[u8]> = headers
         .get_all(field)
         .into_iter()
         .map(HeaderValue::as_bytes)
         .collect();
-    Parser::new(&lines.join(b", ".as_slice()))
-        .parse::<Dictionary>()
-        .ok()
-        .filter(|members| !members.is_empty())
+    lines.join(b", ".as_slice())
 }
 
 #[cfg(test)]

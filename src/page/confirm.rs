@@ -151,7 +151,7 @@ impl Fill {
             .may_merge(answer)
             .and_then(|()| self.judge_head(page.status(), &headers, extensions, length));
         let marks = {
-            let mut marks = self.marks_of(extensions).to_vec();
+            let mut marks = self.marks_of(&headers, extensions).to_vec();
             marks.extend_from_slice(&old.record.marks);
             marks.sort_unstable();
             marks.dedup();

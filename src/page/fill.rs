@@ -23,14 +23,14 @@ use super::share::SharedPage;
 use super::storable::{Asked, Plan, shares, storable};
 use super::stored::StoredPage;
 use super::variants::variant_key;
-use crate::cache::CacheTags;
+use crate::cache::{CacheTags, Origin};
 use crate::clock::Now;
-use crate::header::ResponseDirectives;
 use crate::header::no_vary_search::NoVarySearch;
+use crate::header::{CacheGroups, ResponseDirectives};
 use crate::monitor::NotStored;
 use crate::store::{Mark, Stamp};
 
-/// The most tags that a handler can give its page: each is looked at after every purge.
+/// The most tags and groups that a handler can give its page: each is looked at after every purge.
 const MOST_TAGS: usize = 1_000;
 
 /// What was known when the handler was asked.
@@ -44,6 +44,8 @@ pub(super) struct Fill {
     pub(super) handle: Handle,
     pub(super) stamp: Stamp,
     pub(super) marks: Vec<Mark>,
+    /// Whose groups it may belong to, where groups count.
+    pub(super) origin: Option<Origin>,
     /// The request's fields, for those that select.
     pub(super) selecting: HeaderMap,
     pub(super) asked: Now,
@@ -100,7 +102,9 @@ impl Fill {
             return Err(NotStored::Stale);
         }
         let tags = extensions.get::<CacheTags>();
-        if tags.is_some_and(|tags| tags.iter().count() > MOST_TAGS) {
+        let tags = tags.map_or(0, |tags| tags.iter().count());
+        // Left out, a group could not free the page any more.
+        if tags + self.groups(headers).iter().count() > MOST_TAGS {
             return Err(NotStored::Tags);
         }
         let asked = Asked {
@@ -198,7 +202,7 @@ impl Fill {
             variant,
         } = judged;
 
-        let marks = self.marks_of(&parts.extensions);
+        let marks = self.marks_of(&parts.headers, &parts.extensions);
         Inherited::add(&self.page, &mut parts.extensions, &marks);
         let (lead, is_for_all) = self.released(lead, &plan);
 
@@ -266,12 +270,23 @@ impl Fill {
         Response::from_parts(parts, PageBody::recorded(reader))
     }
 
-    /// The marks of an answer with these extensions.
-    pub(super) fn marks_of(&self, extensions: &Extensions) -> Arc<[Mark]> {
+    /// The groups that an answer with these fields belongs to.
+    fn groups(&self, headers: &HeaderMap) -> CacheGroups {
+        match self.origin {
+            Some(_) => CacheGroups::of(headers),
+            None => CacheGroups::default(),
+        }
+    }
+
+    /// The marks of an answer with these fields and extensions.
+    pub(super) fn marks_of(&self, headers: &HeaderMap, extensions: &Extensions) -> Arc<[Mark]> {
         let shared = &self.page.cache.shared;
         let mut marks = self.marks.clone();
         if let Some(tags) = extensions.get::<CacheTags>() {
             marks.extend(tags.iter().map(|tag| shared.tag_mark(tag)));
+        }
+        if let Some(origin) = &self.origin {
+            marks.extend(origin.member(&shared.space, self.groups(headers).iter()));
         }
         if let Some(inherited) = extensions.get::<Inherited>() {
             marks.extend_from_slice(&inherited.marks);

@@ -75,6 +75,7 @@ impl CacheLayer {
             keep: None,
             client_ttl: None,
             tags: Vec::new(),
+            groups: true,
             shared: false,
             query: QueryRule::default(),
             parts: Vec::new(),
@@ -151,6 +152,15 @@ impl CacheLayer {
             .into_iter()
             .map(|tag| cache.shared.tag_mark(tag.as_ref()));
         self.set(|policy| policy.tags.extend(marks))
+    }
+
+    /// Whether the groups count that responses name in `Cache-Groups` (RFC 9875), and those that an answer to a POST says it has changed.
+    /// Default: they do.
+    ///
+    /// Turn it off where several parties that do not trust each other write pages of one origin (§5), here and on the
+    /// [`InvalidationLayer`](crate::InvalidationLayer::cache_groups).
+    pub fn cache_groups(self, count: bool) -> Self {
+        self.set(|policy| policy.groups = count)
     }
 
     /// Declares that the pages are the same for everyone, and makes sure of it: the handler sees neither `Authorization`, `Cookie` nor the

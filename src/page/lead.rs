@@ -27,6 +27,7 @@ use super::service::{canonicalise, trace, withhold};
 use super::storable::is_plain_path;
 use super::unreachable::Unreachable;
 use super::validate::add_validators;
+use crate::cache::Origin;
 use crate::monitor::{Failure, NotStored, Reason, Unanswered};
 use crate::request::{RequestHead, matched_path};
 use crate::store::{Mark, Stamp};
@@ -124,6 +125,10 @@ impl<S, ReqBody> Call<S, ReqBody> {
             authorization_alone: self.authorization_alone && holds_the_user,
             handle,
             marks,
+            origin: match self.page.policy.groups {
+                true => Origin::of(&head, self.page.policy.forwarding),
+                false => None,
+            },
             plain_path: is_plain_path(RequestHead::of(&self.request).target().path()),
             asked: self.page.cache.shared.clock.now(),
             asked_micros: self.page.cache.shared.clock.micros(),

@@ -160,6 +160,8 @@ pub(super) struct Policy {
     pub(super) keep: Option<Duration>,
     pub(super) client_ttl: Option<Duration>,
     pub(super) tags: Vec<Mark>,
+    /// Do the groups that a response names count?
+    pub(super) groups: bool,
     pub(super) shared: bool,
     pub(super) query: QueryRule,
     pub(super) parts: Vec<KeyPart>,

@@ -103,9 +103,14 @@ impl Fill {
         B::Error: Into<BoxError>,
     {
         let page = self.page.clone();
-        let freed = addressed.marks(&page.cache.shared.space);
+        let space = &page.cache.shared.space;
         let (mut parts, body) = response.into_parts();
-        let carried = self.marks_of(&parts.extensions);
+        let mut freed = addressed.marks(space);
+        if page.policy.groups {
+            // In the same step: its own page may be of a group that it has changed.
+            freed.extend(addressed.group_marks(space, &parts.headers));
+        }
+        let carried = self.marks_of(&parts.headers, &parts.extensions);
         let superseded = page.cache.supersede(&freed, self.stamp, &carried).await;
         let stamp = match superseded {
             Ok(Some(stamp)) => stamp,

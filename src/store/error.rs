@@ -33,4 +33,7 @@ pub enum PurgeError {
     /// What was to be purged is not an address of a page: say `/path`, `//host/path` or a whole http URL.
     #[error("{0:?} is not the address of a page: say \"/path\" or \"http://host/path\"")]
     Address(String),
+    /// What was to be purged is not of an origin: say `https://host` or `host:port`.
+    #[error("{0:?} is not an origin: say \"https://host\" or \"host:port\"")]
+    Origin(String),
 }
