@@ -20,9 +20,9 @@ use crate::clock::{Clock, Now};
 use crate::header::CacheName;
 use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Operation, Stats};
-use crate::page::{Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField};
-use crate::store::{Found, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts};
-use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField, decode_head};
+use crate::page::{
+    Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField, decode_head,
+};
 use crate::store::{
     Found, Head, Key, Kind, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
 };

@@ -155,7 +155,7 @@ pub(super) async fn lookup(
         // As preferable as the index has them.
         known.sort_by_key(|(key, _)| candidates.iter().position(|candidate| candidate == key));
     }
-    Ok(select(index, base, asking, known, stamp, now))
+    Ok(select(shared, index, base, asking, known, stamp, now))
 }
 
 /// One answer for each key.
@@ -172,8 +172,6 @@ async fn read(
         true => Ok(found),
         false => Err(StoreError::new("read", "no answer for the key")),
     }
-    let variants = candidates.into_iter().zip(found).collect();
-    Ok(select(shared, index, base, asking, variants, stamp, now))
 }
 
 enum Judged {
