@@ -5,9 +5,14 @@ mod connections;
 mod entry;
 mod failure;
 mod options;
+#[cfg(test)]
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "../../../tests/redis/process.rs"]
+mod process;
 mod script;
 mod server;
 mod slot;
+mod tls;
 
 use std::sync::Arc;
 
