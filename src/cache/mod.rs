@@ -24,7 +24,7 @@ use crate::page::{
     Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField, decode_head,
 };
 use crate::store::{
-    Found, Head, Key, Kind, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
+    Found, Head, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
 };
 use crate::ttl::Ttl;
 

@@ -25,6 +25,7 @@ use super::options::{Config, Sharing, Timeouts};
 use super::script::Script;
 use super::server::{self, Server};
 use super::slot::{Link, Next, Opened, Slot};
+use super::tls;
 use crate::background::Background;
 use crate::log;
 use crate::store::StoreError;
@@ -238,6 +239,9 @@ impl Connections {
     /// A connection of the pool.
     async fn pooled(&self, wait: Duration) -> Result<Connection, Failure> {
         let shared = &self.shared;
+        if shared.own {
+            tls::ready();
+        }
         let pool = shared.pool.clone();
         let timeouts = deadpool_redis::Timeouts {
             wait: shared.own.then_some(wait),
@@ -279,6 +283,7 @@ impl Shared {
     /// A new shared connection to a primary.
     async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
         let limit = self.timeouts.connect;
+        tls::ready();
         let connecting = async {
             let got = self.pool.get().await;
             let got = got.map_err(|error| self.refused(&error, limit))?;
@@ -289,7 +294,7 @@ impl Shared {
             Ok(connection)
         };
         let result = timeout(limit, connecting).await;
-        result.unwrap_or_else(|_| Err(self.unreachable(&format!("not within {limit:?}"))))
+        result.unwrap_or_else(|_| Err(self.too_slow()))
     }
 
     /// Sends `commands` over `connection`; with `check`, what the server is comes first, and its answers count only if it is a primary.
@@ -382,8 +387,15 @@ impl Shared {
     fn refused(&self, error: &PoolError, wait: Duration) -> Failure {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Failure::NoConnection(wait),
+            PoolError::Timeout(TimeoutType::Create) => self.too_slow(),
+            PoolError::Backend(error) if error.is_timeout() => self.too_slow(),
+            PoolError::Backend(error) => self.unreachable(&error.to_string()),
             error => self.unreachable(&error.to_string()),
         }
+    }
+
+    fn too_slow(&self) -> Failure {
+        self.unreachable(&format!("not within {:?}", self.timeouts.connect))
     }
 
     fn unreachable(&self, why: &str) -> Failure {
@@ -474,3 +486,7 @@ fn only_reads(command: &Cmd) -> bool {
         .iter()
         .any(|read| name.eq_ignore_ascii_case(read.as_bytes()))
 }
+
+#[cfg(test)]
+#[path = "connections_tests.rs"]
+mod tests;

@@ -18,6 +18,12 @@ mod script;
 mod server;
 mod slot;
 mod store;
+mod tls;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "../../../tests/redis/process.rs"]
+mod process;
 
 use std::fmt;
 use std::sync::Arc;
