@@ -254,7 +254,7 @@ fn run(args: Args) -> Result<(), AnyError> {
         db: args.db,
         create: schema::create,
     };
-    server.run(|db, _| {
+    server.run(async |db, _| {
         let cache = cache()?;
         routes(App { cache, db })
     })

@@ -6,14 +6,25 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderValue;
+
 use crate::flags::{ArgsError, Command, Flags};
 
 pub(crate) const USAGE: &str = "\
-usage: restaurant [--listen ADDR] [--db PATH] [--work MS]
+usage: restaurant [--listen ADDR] [--db PATH] [--work MS] [--redis URL] [--node NAME] [--flush-on-start]
 
-  --listen ADDR  where to listen (default 127.0.0.1:3000; port 0 takes a free port and prints it)
-  --db PATH      the SQLite file to use; it is created if absent (default: a temporary file, removed at exit)
-  --work MS      let every GET page wait this long between query and answer (default 0)";
+  --listen ADDR     where to listen (default 127.0.0.1:3000; port 0 takes a free port and prints it)
+  --db PATH         the SQLite file to use; it is created if absent (default: a temporary file, removed at exit)
+  --work MS         let every GET page wait this long between query and answer (default 0)
+  --redis URL       keep the pages in Redis, for every process on the same URL and file (default: in this process);
+                    redis://[user:password@]host[:port][/database]; needs the feature `redis`
+  --node NAME       say in the field X-Node of every answer that it comes from this process
+  --flush-on-start  free all stored pages before the first request";
+
+/// Said where Redis is asked for and this build has none.
+pub(crate) const NEEDS_REDIS: &str = "--redis needs the feature `redis`: \
+     cargo run --release --features redis --example restaurant -- --redis URL; \
+     start without it to use the memory store: cargo run --release --example restaurant";
 
 /// A longer wait is a mistyped number.
 const MAX_WORK_MS: u64 = 600_000;
@@ -24,6 +35,10 @@ pub(crate) struct Args {
     /// `None` asks for a temporary file.
     pub(crate) db: Option<PathBuf>,
     pub(crate) work: Duration,
+    /// `None` keeps pages in this process.
+    pub(crate) redis: Option<String>,
+    pub(crate) node: Option<HeaderValue>,
+    pub(crate) flush_on_start: bool,
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
@@ -34,6 +49,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Ar
         listen: LISTEN,
         db: None,
         work: Duration::ZERO,
+        redis: None,
+        node: None,
+        flush_on_start: false,
     };
     let mut flags = Flags::new(args);
     while let Some(flag) = flags.next_flag()? {
@@ -41,13 +59,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Ar
             "--listen" => run.listen = flags.address(LISTEN)?,
             "--db" => run.db = Some(PathBuf::from(flags.value()?)),
             "--work" => run.work = work(&flags.value()?)?,
-            "--redis" => {
-                return Err(ArgsError(
-                    "--redis is not available: storing pages in Redis arrives with feature `redis` in a later release; \
-                     start without it to use the memory store: cargo run --release --example restaurant"
-                        .to_owned(),
-                ));
-            }
+            "--redis" if cfg!(feature = "redis") => run.redis = Some(flags.value()?),
+            "--redis" => return Err(ArgsError(NEEDS_REDIS.to_owned())),
+            "--node" => run.node = Some(node(&flags.value()?)?),
+            "--flush-on-start" => run.flush_on_start = true,
             "--help" | "-h" => return Ok(Command::Help),
             _ => return Err(flags.unknown()),
         }
@@ -64,6 +79,18 @@ fn work(value: &str) -> Result<Duration, ArgsError> {
     }
 }
 
+fn node(name: &str) -> Result<HeaderValue, ArgsError> {
+    let printable = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
+    HeaderValue::from_str(name)
+        .ok()
+        .filter(|_| printable)
+        .ok_or_else(|| {
+            ArgsError(format!(
+                "--node {name:?} is not a name of at most 64 printable ASCII characters without blanks"
+            ))
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,8 +105,11 @@ mod tests {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             db: Some(PathBuf::from("a=b.db")),
             work: Duration::from_millis(20),
+            redis: None,
+            node: Some(HeaderValue::from_static("a1")),
+            flush_on_start: true,
         };
-        let line = "--listen 127.0.0.1:0 --db=a=b.db --work 20";
+        let line = "--listen 127.0.0.1:0 --db=a=b.db --work 20 --node a1 --flush-on-start";
         assert_eq!(parse_line(line), Ok(Command::Run(expected)));
     }
 
@@ -94,9 +124,26 @@ mod tests {
             "--work -1",
             "--work 1s",
             "--work 999999999",
-            "--redis redis://127.0.0.1",
+            "--node caf\u{e9}",
+            "--node",
+            "--flush-on-start=yes",
+            "--redis",
         ] {
             assert!(parse_line(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn redis_is_taken_where_it_is_built_in_and_else_says_how() {
+        let parsed = parse_line("--redis redis://127.0.0.1");
+        match parsed {
+            Ok(Command::Run(args)) if cfg!(feature = "redis") => {
+                assert_eq!(args.redis.as_deref(), Some("redis://127.0.0.1"));
+            }
+            Err(error) if !cfg!(feature = "redis") => {
+                assert!(error.0.contains("--features redis"), "{error}");
+            }
+            other => panic!("{other:?}"),
         }
     }
 }

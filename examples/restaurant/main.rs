@@ -5,8 +5,12 @@
 //! ```
 //!
 //! Start here: the routes below say for each page how it is cached and why, and the two POST handlers say what a change
-//! frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags; what the examples have in
-//! common stands in `examples/shared`.
+//! frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags, `store` where pages are kept;
+//! what the examples have in common stands in `examples/shared`. Several processes on one database share their pages in Redis:
+//!
+//! ```text
+//! cargo run --release --features redis --example restaurant -- --db shop.db --redis redis://127.0.0.1 --node a
+//! ```
 
 #[path = "../shared/db.rs"]
 mod db;
@@ -26,6 +30,7 @@ mod home;
 mod pages;
 mod queries;
 mod seed;
+mod store;
 mod web;
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
@@ -41,7 +46,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use larder::{Cache, CacheTags, InvalidationLayer, MIB, MemoryStore, MonitorLayer, hours, minutes};
+use larder::{
+    Cache, CacheTags, InvalidationLayer, MonitorLayer, PurgeError, Purged, hours, minutes,
+};
 use rusqlite::Connection;
 
 use crate::{
@@ -235,9 +242,9 @@ impl App {
             .ok_or_else(|| Failure::Invalid(format!("there is no item {item} on the menu")))?;
         // After the commit, or a page could be made from the old state behind the purge's back; before the answer, so
         // that whoever follows the redirect sees the order everywhere.
-        self.cache.purge_tag(ORDERS).await?;
+        owed(self.cache.purge_tag(ORDERS).await);
         // Not stored today. It costs nothing to free, and stays right if the page is given a layer one day.
-        self.cache.purge_page(&order_path(id)).await?;
+        owed(self.cache.purge_page(&order_path(id)).await);
         Ok(id)
     }
 
@@ -255,8 +262,16 @@ impl App {
             .ok_or(NO_ITEM)?;
         let tag = category_tag(&category.slug);
         // The dashboard stays: what was sold keeps the name and the price of its day.
-        self.cache.purge_tags([MENU, tag.as_str()]).await?;
+        owed(self.cache.purge_tags([MENU, tag.as_str()]).await);
         Ok(format!("/menu/{}", category.slug))
+    }
+}
+
+/// A purge that Redis has not heard of is no reason to refuse a change that is in the database: it is kept and told later, and this process
+/// makes its pages itself until then. What the log says is that other processes may show the old state for as long.
+fn owed(purged: Result<Purged, PurgeError>) {
+    if let Err(error) = purged {
+        log::error(&error);
     }
 }
 
@@ -287,18 +302,22 @@ fn run(args: Args) -> Result<(), AnyError> {
         db: args.db,
         create: seed::create_and_fill,
     };
-    server.run(|db, address| {
-        // 64 MiB hold every page of this restaurant many times over. The version is part of every key: raise it when the
-        // templates change, and pages of the last deploy are not shown by the next one.
-        let cache = Cache::builder(MemoryStore::new(64 * MIB))
+    server.run(async |db, address| {
+        // The version is part of every key: raise it when the templates change, and pages of the last deploy are not shown
+        // by the next one.
+        let cache = store::builder(args.redis.as_deref())?
             .namespace("restaurant")
             .version(1)
             .build()?;
-        Ok(routes(App {
+        if args.flush_on_start {
+            store::flush(&cache).await;
+        }
+        let app = App {
             cache,
             db,
             address,
             work: args.work,
-        }))
+        };
+        Ok(web::signed(routes(app), args.node))
     })
 }

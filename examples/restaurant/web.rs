@@ -3,20 +3,35 @@
 use std::{convert::Infallible, fmt};
 
 use axum::{
-    Form, Json,
+    Form, Json, Router,
     extract::{FromRequestParts, Path, rejection::FormRejection},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{ACCEPT, CACHE_CONTROL, VARY},
         request::Parts,
     },
+    middleware,
     response::{Html, IntoResponse, Redirect, Response},
 };
-use larder::{KeyPart, PurgeError};
+use larder::KeyPart;
 use maud::Markup;
 use serde_json::Value;
 
 use crate::{db::DbError, money::Money, pages};
+
+/// `routes`, each answer of which names the process that it comes from. The field is written outside the cache: a stored page says who answers
+/// with it, not who made it.
+pub(crate) fn signed(routes: Router, node: Option<HeaderValue>) -> Router {
+    const NODE: HeaderName = HeaderName::from_static("x-node");
+
+    match node {
+        None => routes,
+        Some(node) => routes.layer(middleware::map_response(move |mut res: Response| {
+            res.headers_mut().insert(NODE, node.clone());
+            std::future::ready(res)
+        })),
+    }
+}
 
 /// What can be shown in both formats.
 pub(crate) trait Page {
@@ -159,8 +174,6 @@ pub(crate) enum Failure {
     Invalid(String),
     /// The database or a task failed; the log says how.
     Internal,
-    /// The change is in the database, but pages made before it may still be stored.
-    Purge,
 }
 
 impl Failure {
@@ -170,7 +183,7 @@ impl Failure {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unreadable(status, _) => *status,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Internal | Self::Purge => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -183,9 +196,6 @@ impl fmt::Display for Failure {
             Self::MethodNotAllowed => f.write_str("this page does not answer to that method"),
             Self::Unreadable(_, why) | Self::Invalid(why) => f.write_str(why),
             Self::Internal => f.write_str("the kitchen is in disorder, please try again"),
-            Self::Purge => {
-                f.write_str("the change is stored, but pages may show the old state for a while")
-            }
         }
     }
 }
@@ -204,13 +214,6 @@ impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         crate::log::error(&error);
         Self::Internal
-    }
-}
-
-impl From<PurgeError> for Failure {
-    fn from(error: PurgeError) -> Self {
-        crate::log::error(&error);
-        Self::Purge
     }
 }
 

@@ -30,7 +30,7 @@ impl Server {
     /// `app` makes the router, once the database is open and the address known.
     pub(crate) fn run(
         self,
-        app: impl FnOnce(Db, SocketAddr) -> Result<Router, AnyError>,
+        app: impl AsyncFnOnce(Db, SocketAddr) -> Result<Router, AnyError>,
     ) -> Result<(), AnyError> {
         log::start()?;
         // Dropped last, when nothing has the file open any more, whichever way this function ends.
@@ -55,7 +55,7 @@ impl Server {
     async fn serve(
         &self,
         path: &Path,
-        app: impl FnOnce(Db, SocketAddr) -> Result<Router, AnyError>,
+        app: impl AsyncFnOnce(Db, SocketAddr) -> Result<Router, AnyError>,
     ) -> Result<(), AnyError> {
         // Before the first line is printed: who reads it may send a signal at once.
         let stop = stop_signal()?;
@@ -65,7 +65,7 @@ impl Server {
         let address = listener.local_addr()?;
         let db = Db::open(path, self.create)
             .map_err(|e| format!("cannot use {} as database: {e}", path.display()))?;
-        let app = app(db, address)?;
+        let app = app(db, address).await?;
 
         say(io::stdout(), format_args!("listening on http://{address}"));
         log::info(&format!("database: {}; stop with Ctrl-C", path.display()));

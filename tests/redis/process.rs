@@ -139,14 +139,22 @@ impl Redis {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
+    /// A connection past all that is tested, which stays open.
+    pub(crate) async fn hold(&self) -> Held {
+        self.open().await.expect("the server accepts")
+    }
+
     async fn exchange(&self, command: &[&str]) -> std::io::Result<String> {
-        let mut stream = BufReader::new(UnixStream::connect(self.socket()).await?);
+        self.open().await?.exchange(command).await
+    }
+
+    async fn open(&self) -> std::io::Result<Held> {
+        let stream = UnixStream::connect(self.socket()).await?;
+        let mut held = Held(BufReader::new(stream));
         if let Some(password) = self.options.password {
-            stream.write_all(&packed(&["AUTH", password])).await?;
-            reply(&mut stream).await?;
+            held.exchange(&["AUTH", password]).await?;
         }
-        stream.write_all(&packed(command)).await?;
-        reply(&mut stream).await
+        Ok(held)
     }
 
     async fn is_up(&self) -> bool {
@@ -172,6 +180,25 @@ impl Redis {
 
     fn process(&self) -> std::sync::MutexGuard<'_, Child> {
         self.process.lock().expect("nobody panics over a process")
+    }
+}
+
+/// A connection by hand.
+#[derive(Debug)]
+pub(crate) struct Held(BufReader<UnixStream>);
+
+impl Held {
+    /// Sends a command, as [`Redis::ask`] does.
+    pub(crate) async fn ask(&mut self, command: &[&str]) -> String {
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(command)).await;
+        asked
+            .unwrap_or_else(|_| panic!("{command:?} is not answered"))
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
+    async fn exchange(&mut self, command: &[&str]) -> std::io::Result<String> {
+        self.0.write_all(&packed(command)).await?;
+        reply(&mut self.0).await
     }
 }
 

@@ -101,21 +101,52 @@ async fn a_signal_ends_it_and_removes_the_temporary_database() {
     }
 }
 
+/// Flags, the exit code, and what is said.
+type Refusal = (&'static [&'static str], i32, &'static [&'static str]);
+
+#[cfg(not(feature = "redis"))]
+const OF_REDIS: &[Refusal] = &[
+    (
+        &["--redis", "redis://127.0.0.1:6379"],
+        2,
+        &[
+            "--redis",
+            "--features redis",
+            "cargo run --release --example restaurant",
+        ],
+    ),
+    (
+        &["--redis=redis://127.0.0.1:6379"],
+        2,
+        &[
+            "--redis",
+            "--features redis",
+            "cargo run --release --example restaurant",
+        ],
+    ),
+];
+
+#[cfg(feature = "redis")]
+const OF_REDIS: &[Refusal] = &[
+    (
+        &["--redis", "http://127.0.0.1"],
+        1,
+        &["option `url`", "redis://"],
+    ),
+    (
+        &["--redis=redis://127.0.0.1/x"],
+        1,
+        &["option `url`", "database"],
+    ),
+];
+
 #[test]
 fn what_it_cannot_do_is_refused_readably() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let taken = taken.local_addr().expect("it has an address").to_string();
     let table: &[(&[&str], i32, &[&str])] = &[
-        (
-            &["--redis", "redis://127.0.0.1:6379"],
-            2,
-            &["--redis", "cargo run --release --example restaurant"],
-        ),
-        (
-            &["--redis=redis://127.0.0.1:6379"],
-            2,
-            &["--redis", "cargo run --release --example restaurant"],
-        ),
+        (&["--redis"], 2, &["--redis"]),
+        (&["--node", "two words"], 2, &["--node", "usage:"]),
         (
             &["--work", "soon"],
             2,
@@ -127,7 +158,7 @@ fn what_it_cannot_do_is_refused_readably() {
         (&["--db", "/nowhere/at/all.db"], 1, &["/nowhere/at/all.db"]),
         (&["--db", "/dev/null/x.db"], 1, &["/dev/null/x.db"]),
     ];
-    for (flags, code, says) in table {
+    for (flags, code, says) in table.iter().chain(OF_REDIS) {
         let output = command(flags).output().expect("the restaurant starts");
         let errors = String::from_utf8(output.stderr).expect("it writes text");
         assert_eq!(output.status.code(), Some(*code), "{flags:?}: {errors}");

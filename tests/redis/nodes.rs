@@ -1,0 +1,98 @@
+//! Processes that share their pages.
+
+use reqwest::StatusCode;
+
+use crate::{
+    client::Client,
+    process::{Options, Redis, free_port},
+    raw::within,
+    server::{Scratch, Server},
+};
+
+#[tokio::test]
+async fn two_nodes_answer_each_others_pages_and_see_each_others_changes() {
+    let (dir, client) = (Scratch::new(), Client::new());
+    let redis = Redis::start(Options::default()).await;
+    let (db, url) = (dir.file("shared.db"), redis.url());
+    let flags = |node| ["--db", &db, "--redis", &url, "--node", node];
+    let one = Server::start(&flags("a1")).await;
+    let other = Server::start(&flags("b2")).await;
+
+    let made = client.get(&one, "/menu/pasta").await;
+    made.assert_stored_after("uri-miss");
+    assert_eq!(made.field("x-node"), Some("a1"));
+    let found = client.get(&other, "/menu/pasta").await;
+    found.assert_hit();
+    assert_eq!(found.body, made.body);
+    assert_eq!(
+        found.field("x-node"),
+        Some("b2"),
+        "who answers, not who made"
+    );
+
+    let form = [("name", "Pasta of both"), ("price", "7.25")];
+    client.post(&other, "/menu/items/9", &form).await;
+    for server in [&one, &other] {
+        let pasta = client.json(server, "/menu/pasta").await;
+        assert_eq!(pasta["items"][0]["name"], "Pasta of both");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_flushes_at_its_start_frees_the_pages_of_all() {
+    let (dir, client) = (Scratch::new(), Client::new());
+    let redis = Redis::start(Options::default()).await;
+    let (db, url) = (dir.file("shared.db"), redis.url());
+    let flags = ["--db", &db, "--redis", &url, "--flush-on-start"];
+    let one = Server::start(&flags[..4]).await;
+    redis.ask(&["SET", "of:somebody:else", "1"]).await;
+    client
+        .get(&one, "/menu")
+        .await
+        .assert_stored_after("uri-miss");
+    client.get(&one, "/menu").await.assert_hit();
+    let other = Server::start(&flags[..4]).await;
+    client.get(&other, "/menu").await.assert_hit();
+    let third = Server::start(&flags).await;
+    assert!(
+        third.log().contains("the cache is cleared"),
+        "{}",
+        third.log()
+    );
+    for server in [&third, &one, &other] {
+        let answer = client.get(server, "/menu").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.cache().is_hit(), !std::ptr::eq(server, &third));
+    }
+    assert_eq!(redis.ask(&["GET", "of:somebody:else"]).await, "1");
+}
+
+#[tokio::test]
+async fn a_node_starts_and_serves_while_redis_is_away() {
+    let client = Client::new();
+    let redis = Redis::start(Options {
+        password: Some("sesame"),
+        ..Options::default()
+    })
+    .await;
+    redis.kill();
+    let url = redis.url();
+    let server = Server::start(&["--redis", &url, "--flush-on-start"]).await;
+    for _ in 0..10 {
+        let answer = client.get(&server, "/menu").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(!answer.cache().is_hit());
+    }
+    redis.restart().await;
+    within("pages are stored once it is there", async {
+        while !client.get(&server, "/menu").await.cache().is_hit() {}
+    })
+    .await;
+    assert!(!server.log().contains("sesame"), "{}", server.log());
+
+    let nowhere = format!("redis://alibaba:sesame@127.0.0.1:{}", free_port());
+    let server = Server::start(&["--redis", &nowhere, "--flush-on-start"]).await;
+    let log = server.log();
+    assert!(log.contains("as soon as the store is there"), "{log}");
+    assert!(!log.contains("sesame") && !log.contains("alibaba"), "{log}");
+}
