@@ -59,7 +59,10 @@ pub mod store;
 pub mod testing;
 mod ttl;
 
-pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
+pub use self::cache::{
+    BuildError, Cache, CacheError, CacheTags, CachesLayer, Codec, Lifetime, LoadError, Loaded,
+    Lookup, Purged,
+};
 pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};

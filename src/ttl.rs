@@ -1,6 +1,6 @@
 //! How long something is kept.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// One mebibyte, for capacities: `MemoryStore::new(64 * MIB)`.
 pub const MIB: usize = 1024 * 1024;
@@ -20,13 +20,22 @@ pub enum Ttl {
     /// What [`CacheBuilder::default_ttl`](crate::cache::CacheBuilder::default_ttl) says: 5 minutes, unless set.
     #[default]
     Default,
-    /// This long, to the millisecond. A span of zero stores nothing.
+    /// This long, to the millisecond, and at least one. A span of zero stores nothing, and one of 68 years is `Forever`.
     For(Duration),
     /// Until purged or evicted.
     Forever,
 }
 
 impl Ttl {
+    /// Until this moment of the wall clock, as it stands now; one that is past stores nothing.
+    pub fn until(moment: SystemTime) -> Self {
+        Self::For(
+            moment
+                .duration_since(SystemTime::now())
+                .unwrap_or(Duration::ZERO),
+        )
+    }
+
     pub(crate) fn resolve(self, default: Duration) -> Duration {
         match self {
             Self::Default => default,

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::{Cache, Shared};
+use super::flight::ValueFlights;
+use super::stamp::Latest;
+use super::version::Versions;
+use super::{Cache, Codec, Shared};
 use crate::background::Background;
 use crate::clock::{Clock, SystemClock};
 use crate::header::CacheName;
 use crate::identity::{Identify, IdentityType, Secret};
 use crate::monitor::Counters;
-use crate::page::{Budget, Flights, Guesses, Remembered, StatusField};
+use crate::page::{Budget, Flights, Remembered, StatusField};
 use crate::request::RequestHead;
-use crate::store::{Mark, Space, Store};
-use crate::ttl::{LONGEST, MIB, minutes};
+use crate::store::Store;
+use crate::ttl::{MIB, Ttl, minutes};
 
 /// The layout of keys; part of every key, so that a later layout never reads this one's entries.
 const KEY_FORMAT: u8 = 1;
@@ -27,6 +30,7 @@ pub struct CacheBuilder {
     namespace: String,
     version: u32,
     default_ttl: Duration,
+    codec: Codec,
     store_timeout: Duration,
     recording_budget: usize,
     remember_refusals: Duration,
@@ -77,6 +81,7 @@ impl CacheBuilder {
             namespace: "larder".to_owned(),
             version: 1,
             default_ttl: minutes(5),
+            codec: Codec::default(),
             store_timeout: Duration::from_millis(250),
             recording_budget: 64 * MIB,
             remember_refusals: Duration::from_secs(10),
@@ -105,9 +110,15 @@ impl CacheBuilder {
         self
     }
 
-    /// What [`Ttl::Default`](crate::Ttl::Default) means. Default: 5 minutes.
-    pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.default_ttl = ttl.min(LONGEST);
+    /// What [`Ttl::Default`] means. Default: 5 minutes.
+    pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.default_ttl = ttl.into().resolve(minutes(5));
+        self
+    }
+
+    /// How values are written. Default: [`Codec::MessagePack`]. What was written by another is still read.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
         self
     }
 
@@ -252,15 +263,18 @@ impl CacheBuilder {
         let name = CacheName::new(&self.name).map_err(|_| BuildError::Name {
             name: self.name.clone(),
         })?;
-        let space = space(&self.namespace, self.version);
-        let namespace_mark = Mark::of("namespace", &[&space]);
-        let within = Space::new(&self.namespace, self.version, &space, namespace_mark);
-        let store = self.store.within(&within).unwrap_or(self.store);
+        let versions = Versions::new(self.store, self.namespace);
+        let place = versions.place(self.version);
         Ok(Cache {
             shared: Arc::new(Shared {
-                store,
-                namespace_mark,
-                space,
+                store: place.store,
+                namespace_mark: place.mark,
+                space: place.space,
+                versions: Arc::new(versions),
+                version: self.version,
+                codec: self.codec,
+                latest: Latest::default(),
+                value_flights: Arc::new(ValueFlights::default()),
                 clock: self.clock,
                 background: self.background,
                 default_ttl: self.default_ttl,
@@ -269,12 +283,12 @@ impl CacheBuilder {
                 identity_fields: self.identity_fields,
                 user: self.user,
                 secret,
-                flights: Flights::default(),
-                remembered: Remembered::new(self.remember_refusals),
-                guesses: Guesses::default(),
-                unwell: Remembered::new(self.refresh_backoff),
+                flights: Arc::new(Flights::default()),
+                remembered: Arc::new(Remembered::new(self.remember_refusals)),
+                guesses: Arc::default(),
+                unwell: Arc::new(Remembered::new(self.refresh_backoff)),
                 budget: Budget::new(self.recording_budget),
-                counters: Counters::default(),
+                counters: Arc::new(Counters::default()),
                 name,
                 status: self.status,
             }),
@@ -292,7 +306,7 @@ impl fmt::Debug for CacheBuilder {
 }
 
 /// The bytes that every key of a namespace and version starts with; those of another never are their beginning, since the length comes first.
-fn space(namespace: &str, version: u32) -> Box<[u8]> {
+pub(super) fn space(namespace: &str, version: u32) -> Box<[u8]> {
     let mut space = vec![KEY_FORMAT];
     space.extend_from_slice(&(namespace.len() as u64).to_be_bytes()[4..]);
     space.extend_from_slice(namespace.as_bytes());

@@ -2,9 +2,30 @@
 
 mod address;
 mod builder;
+mod codec;
+mod count;
+mod delete;
+mod error;
+mod flight;
+mod get;
 mod groups;
+mod health;
+mod integer;
+mod judge;
+mod key;
+mod life;
+mod lifetime;
+mod load;
+mod loader;
+mod lock;
+mod many;
+mod miss;
 mod provided;
+mod scan;
+mod set;
+mod stamp;
 mod tags;
+mod version;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -24,17 +45,32 @@ use crate::page::{
     Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField, decode_head,
 };
 use crate::store::{
-    Found, Head, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
+    Done, Found, Head, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
 };
 use crate::ttl::Ttl;
 
 pub use self::builder::{BuildError, CacheBuilder};
+pub use self::codec::Codec;
+pub use self::error::{CacheError, LoadError};
+pub use self::health::Health;
+pub use self::lifetime::Lifetime;
+pub use self::load::GetOrSet;
+pub use self::loader::{Load, Loaded};
+pub use self::lock::{Lock, LockGuard};
+pub use self::many::{GetManyOrLoad, SetMany};
+pub use self::miss::{Fill, Lookup, Miss};
 pub(crate) use self::provided::Provided;
 pub use self::provided::{CachesLayer, CachesService};
+pub use self::scan::{Scan, ScanStream, ScannedValue};
+pub use self::set::Put;
 pub use self::tags::CacheTags;
 
 pub(crate) use self::address::{Addressed, page_marks};
 pub(crate) use self::groups::Origin;
+
+use self::flight::ValueFlights;
+use self::stamp::Latest;
+use self::version::Versions;
 
 /// A cheap handle on a cache; clones share everything.
 ///
@@ -62,8 +98,16 @@ pub struct Cache {
     pub(crate) shared: Arc<Shared>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
+    /// The same cache at other versions.
+    versions: Arc<Versions>,
+    version: u32,
+    codec: Codec,
+    /// The youngest stamp of the fence that was seen.
+    latest: Latest,
+    value_flights: Arc<ValueFlights>,
     /// What every key starts with: format, namespace, version.
     pub(crate) space: Box<[u8]>,
     pub(crate) namespace_mark: Mark,
@@ -77,13 +121,13 @@ pub(crate) struct Shared {
     /// Who is asking.
     pub(crate) user: Option<Arc<dyn Identify>>,
     pub(crate) secret: Secret,
-    pub(crate) flights: Flights,
-    pub(crate) remembered: Remembered,
-    pub(crate) guesses: Guesses,
-    /// Pages whose handler has just failed: no refresh is tried again at once.
-    pub(crate) unwell: Remembered,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) remembered: Arc<Remembered>,
+    pub(crate) guesses: Arc<Guesses>,
+    /// Pages and values whose handler or loader has just failed: no refresh is tried again at once.
+    pub(crate) unwell: Arc<Remembered>,
     pub(crate) budget: Budget,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) name: CacheName,
     pub(crate) status: StatusField,
 }
@@ -311,6 +355,7 @@ impl Cache {
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
         let now = self.shared.clock.now();
         let struck = self.purging(self.shared.store.purge(&purge, now)).await?;
+        self.shared.latest.note(struck.stamp);
         Ok(Purged {
             stamp: struck.stamp,
             removed: struck.removed,
@@ -392,12 +437,7 @@ impl Shared {
         Ok(found)
     }
 
-    pub(crate) async fn apply(
-        &self,
-        key: Key<'_>,
-        op: Op,
-        now: Now,
-    ) -> Result<crate::store::Done, StoreError> {
+    pub(crate) async fn apply(&self, key: Key<'_>, op: Op, now: Now) -> Result<Done, StoreError> {
         match self.store.apply_now(key, &op, now) {
             Poll::Ready(answer) => self.noted(answer),
             Poll::Pending => {
@@ -410,6 +450,30 @@ impl Shared {
                     .ok_or_else(|| StoreError::new("write", "no answer for the change"))
             }
         }
+    }
+
+    /// All these changes in one round trip.
+    pub(crate) async fn apply_all(
+        &self,
+        ops: &[(Key<'_>, Op)],
+        now: Now,
+    ) -> Result<Vec<Done>, StoreError> {
+        let mut done = Vec::with_capacity(ops.len());
+        for (key, op) in ops {
+            match self.store.apply_now(*key, op, now) {
+                Poll::Ready(answer) => done.push(self.noted(answer)?),
+                Poll::Pending => {
+                    let rest = &ops[done.len()..];
+                    let applied = self.within(Operation::Write, self.store.apply(rest, now));
+                    done.extend(applied.await?);
+                    break;
+                }
+            }
+        }
+        if done.len() == ops.len() {
+            return Ok(done);
+        }
+        Err(StoreError::new("write", "not every change was answered"))
     }
 
     pub(crate) async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {

@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     pub(crate) latencies: Latencies,
     store_errors: AtomicU64,
     foreign: AtomicU64,
+    values: [AtomicU64; 3],
 }
 
 impl Counters {
@@ -30,6 +31,19 @@ impl Counters {
     pub(crate) fn store_error(&self) {
         self.store_errors.fetch_add(1, Ordering::Relaxed);
         request::note(Event::Error);
+    }
+
+    /// Counts what became of a value: a hit, a miss, or a set.
+    pub(crate) fn value(&self, event: Event) {
+        let place = match event {
+            Event::Hit => 0,
+            Event::Miss => 1,
+            Event::Set => 2,
+            // Counted with the store's.
+            Event::Error => return,
+        };
+        self.values[place].fetch_add(1, Ordering::Relaxed);
+        request::note(event);
     }
 
     pub(crate) fn foreign(&self) {
@@ -48,6 +62,11 @@ impl Counters {
             counts: Counts::sum(routes.iter().map(|route| &route.counts)),
             store_errors: self.store_errors.load(Ordering::Relaxed),
             foreign: self.foreign.load(Ordering::Relaxed),
+            values: ValueCounts {
+                hits: self.values[0].load(Ordering::Relaxed),
+                misses: self.values[1].load(Ordering::Relaxed),
+                sets: self.values[2].load(Ordering::Relaxed),
+            },
             store: StoreFacts::default(),
             store_latencies: self.latencies.read(),
             routes,
@@ -65,7 +84,7 @@ impl fmt::Debug for Counters {
 /// [`Cache::stats`](crate::Cache::stats).
 ///
 /// It holds no key, no address and no body, and at most 1,000 routes by the labels that the application gave them; so it may be shown, also as
-/// JSON: `cache` (its name), the fields of [`Counts`], `store_errors`, `foreign`, `store` (see [`StoreFacts`]), `store_latencies` (`read`,
+/// JSON: `cache` (its name), the fields of [`Counts`], `store_errors`, `foreign`, `values` (see [`ValueCounts`]), `store` (see [`StoreFacts`]), `store_latencies` (`read`,
 /// `write`, `check`, `purge`, see [`Latency`](super::Latency)), and `routes`: a list of objects with `route` and the fields of [`Counts`].
 ///
 /// ```
@@ -86,6 +105,8 @@ pub struct Stats {
     pub store_errors: u64,
     /// Records found in the store that could not be read: foreign, torn, or of another version.
     pub foreign: u64,
+    /// What became of values, which no route has.
+    pub values: ValueCounts,
     /// What the store says of itself, as far as it says so without being waited for;
     /// [`Cache::stats_with_store`](crate::Cache::stats_with_store) asks it.
     pub store: StoreFacts,
@@ -94,6 +115,26 @@ pub struct Stats {
     /// Each route that was asked for, by label: what [`named`](crate::CacheLayer::named) says, else the path that axum matched, else
     /// `(unmatched)`; beyond a thousand, `(other)`.
     pub routes: Vec<RouteStats>,
+}
+
+/// How often values were found, missed and written. Those who waited for the load of another have found it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ValueCounts {
+    /// Values that were answered, stale ones among them.
+    pub hits: u64,
+    /// Values that were looked for and not there.
+    pub misses: u64,
+    /// Values that were written, and numbers that were counted.
+    pub sets: u64,
+}
+
+impl ValueCounts {
+    /// The share of hits in all look-ups; `None` of nothing.
+    pub fn hit_rate(&self) -> Option<f64> {
+        let looked = self.hits.saturating_add(self.misses);
+        (looked > 0).then(|| self.hits as f64 / looked as f64)
+    }
 }
 
 /// What a cache has done for one route. It reads as the [`Counts`] of that route.
@@ -169,6 +210,7 @@ mod tests {
         let counters = Counters::default();
         counters.route(Some("/\"menu\"")).count(Reason::Hit);
         counters.route(Some("/\"menu\"")).served(200, 1_500);
+        counters.value(Event::Hit);
         counters.latencies.record(super::super::Operation::Read, 70);
         let mut stats = counters.read();
         stats.cache = "shop".to_owned();
@@ -179,7 +221,9 @@ mod tests {
         let (before, after) = json.split_once(r#","store_latencies":"#).unwrap();
         assert_eq!(
             before,
-            format!(r#"{{"cache":"shop",{counts},"store_errors":0,"foreign":0,"store":{store}"#)
+            format!(
+                r#"{{"cache":"shop",{counts},"store_errors":0,"foreign":0,"values":{{"hits":1,"misses":0,"sets":0}},"store":{store}"#
+            )
         );
         let (latencies, routes) = after.split_once(r#","routes":"#).unwrap();
         assert_eq!(routes, format!(r#"[{{"route":"/\"menu\"",{counts}}}]}}"#));

@@ -29,7 +29,7 @@ impl Remembered {
         }
     }
 
-    pub(super) fn note(&self, flight: &[u8], credentials: bool, now: Now) {
+    pub(crate) fn note(&self, flight: &[u8], credentials: bool, now: Now) {
         if self.span.is_zero() {
             return;
         }
@@ -44,11 +44,11 @@ impl Remembered {
         until.insert(self.digest(flight, credentials), now + self.span);
     }
 
-    pub(super) fn forget(&self, flight: &[u8], credentials: bool) {
+    pub(crate) fn forget(&self, flight: &[u8], credentials: bool) {
         self.lock().remove(&self.digest(flight, credentials));
     }
 
-    pub(super) fn holds(&self, flight: &[u8], credentials: bool, now: Now) -> bool {
+    pub(crate) fn holds(&self, flight: &[u8], credentials: bool, now: Now) -> bool {
         self.lock()
             .get(&self.digest(flight, credentials))
             .is_some_and(|until| now < *until)

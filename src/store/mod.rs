@@ -72,6 +72,8 @@ pub struct About {
     pub capacity: Option<u64>,
     /// The most bytes that one record may weigh.
     pub largest: Option<u64>,
+    /// Does it keep what it is given? If not, locks would keep nobody out.
+    pub keeps: bool,
 }
 
 impl About {
@@ -81,7 +83,15 @@ impl About {
             shared: false,
             capacity: None,
             largest: None,
+            keeps: true,
         }
+    }
+
+    /// A store that keeps nothing on purpose.
+    #[must_use]
+    pub const fn keeping_nothing(mut self) -> Self {
+        self.keeps = false;
+        self
     }
 
     /// A store that other processes read and write too.

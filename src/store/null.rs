@@ -29,7 +29,7 @@ const STAMP: Stamp = Stamp { epoch: 0, seq: 0 };
 #[async_trait]
 impl Store for NullStore {
     fn about(&self) -> About {
-        About::local()
+        About::local().keeping_nothing()
     }
 
     fn get_now(&self, _: Key<'_>, _: Now) -> Poll<Result<Found, StoreError>> {
