@@ -39,7 +39,8 @@
 //! * `axum` (default): response parts, extractors, and the targets and routes that axum knows. Without it the layers serve any tower stack.
 //! * `metrics`: `monitor::metrics`, which publishes statistics through the `metrics` facade.
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
-//! * `redis`: reserved for the Redis store; it compiles the client and adds nothing yet.
+//! * `redis`: `RedisStore`, one store for many nodes; `redis-tls` adds `rediss://` (rustls).
+//! * `compression`: `RedisStore` can compress bodies (zstd).
 
 pub mod background;
 pub mod cache;
@@ -74,6 +75,8 @@ pub use self::page::{
 pub use self::request::RequestHead;
 #[cfg(feature = "memory")]
 pub use self::store::MemoryStore;
+#[cfg(feature = "redis")]
+pub use self::store::redis::RedisStore;
 pub use self::store::{NullStore, PurgeError, Store, StoreError};
 pub use self::ttl::{MIB, Ttl, days, hours, minutes, seconds};
 

@@ -27,7 +27,8 @@ impl StoreError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PurgeError {
-    /// The store did not take the purge: what was to go may still be answered. Try again.
+    /// The store did not take the purge. On this node it counts all the same: nothing of a store elsewhere is answered here until it has
+    /// been delivered, which the store tries again and again. Other nodes may still answer with what was to go until then.
     #[error("the purge did not reach the cache store")]
     Undelivered(#[source] StoreError),
     /// What was to be purged is not an address of a page: say `/path`, `//host/path` or a whole http URL.

@@ -1,4 +1,40 @@
 //! The shared store: records in Redis, behind a fence that every node sees.
+//!
+//! ```text
+//! read    settle what is owed ─► MGET entries + fence ─► has the fence moved? read the marks since ─► judge by the mirror
+//! change  one script: is it admitted? does its condition hold? write
+//! purge   one script: move the fence, mark what is struck
+//! ```
+//!
+//! A hit is one `MGET`, of the entry and of 32 bytes of the fence. Each node mirrors the marks of its namespace and judges entries by itself
+//! while the fence stands still; when it has moved, one shared read brings what is new before anything is answered. So a purge that has
+//! returned `Ok` is seen by every read that starts later, on every node.
+//!
+//! # What it needs of the server
+//!
+//! * Redis 6.2 or later, or Valkey, with one primary; nothing is read from replicas.
+//! * No `maxmemory-policy` that evicts keys without a lifetime (`allkeys-…`): it may evict the fence, which costs all hits, though no truth.
+//!   `volatile-ttl` or `volatile-lru` are good choices. Purges are taken also by a server that is full.
+//! * Nodes whose clocks agree to within a second or so: lifetimes are counted by the node's clock, and expired entries removed by the
+//!   server's. Fences do not depend on clocks.
+//! * Trust: whoever can write to the database can write pages. Keep it to the application, with a password, and TLS where the network is not
+//!   yours.
+//!
+//! # What is lost and what is not
+//!
+//! * A server that restarts empty, or is flushed, or loses part of the fence, has a new fence: nothing that was stored before is answered.
+//! * A fence that is seen to have gone back (a backup, a failover that lost writes) is made anew, which purges everything.
+//! * A failover can lose a purge that was acknowledged, as replication is asynchronous. When another server answers, each node repeats its
+//!   purges of the last ten minutes before it reads there.
+//! * A purge that does not arrive is an [error](PurgeError::Undelivered), and is owed: its node answers nothing from the server until it has
+//!   been delivered, which is tried again by each read and by a task of its own. What is owed when a process ends is lost: purge again, or
+//!   wait for [`undelivered`](StoreFacts::undelivered) to be zero before it ends.
+//!
+//! # How its keys are called
+//!
+//! `namespace:version:name` for values, `namespace:version:#digest` for pages, whose full keys stand in the entries and are compared on every
+//! read; `namespace:#fence` and others beside it are the fence. Caches with different namespaces share a database without seeing or purging
+//! one another.
 
 mod bounds;
 mod breaker;
@@ -41,7 +77,23 @@ use crate::clock::Now;
 
 pub use self::options::{RedisStoreBuilder, RedisStoreError};
 
-/// A store in Redis.
+/// Keeps records in Redis, for all nodes that share it.
+///
+/// ```no_run
+/// use larder::{Cache, RedisStore, minutes};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::connect("redis://:password@cache.internal:6379/0").await?;
+/// let cache = Cache::builder(store).namespace("shop").version(3).build()?;
+/// let menu = cache.page(minutes(30)).tag("menu");
+/// // On every node at once, after the menu has changed in the database:
+/// cache.purge_tag("menu").await?;
+/// # drop(menu);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// See the [module](self) for what it promises, and [`builder`](Self::builder) for its options. Clones share everything.
 #[derive(Clone)]
 pub struct RedisStore {
     part: Part,

@@ -187,7 +187,7 @@ impl Part {
 
     /// What is owed is tried again until it has arrived.
     fn keep_trying(&self, now: Now) {
-        let Some(trying) = Trying::begin(&self.fence) else {
+        let Some(mut trying) = Trying::begin(&self.fence) else {
             return;
         };
         self.server.background.spawn(Box::pin(async move {
@@ -198,8 +198,14 @@ impl Part {
                 let Some(fence) = trying.0.upgrade() else {
                     return;
                 };
-                if fence.settle(now).await.is_ok() {
-                    return;
+                if fence.settle(now).await.is_err() {
+                    continue;
+                }
+                drop(trying);
+                // What came to be owed just before that found a task that was trying.
+                match Trying::begin(&fence) {
+                    Some(again) if fence.queue.len() > 0 => trying = again,
+                    _ => return,
                 }
             }
         }));
