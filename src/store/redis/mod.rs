@@ -4,3 +4,8 @@ mod connections;
 mod entry;
 mod options;
 mod script;
+
+#[cfg(fuzzing)]
+pub(crate) use self::entry::sealed;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::entry::{Compression, decode, encode};
