@@ -21,7 +21,7 @@ use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Operation, Stats};
 use crate::page::{Budget, CacheLayer, Flights, PageKey, Remembered, StatusField, decode_head};
 use crate::store::{
-    Found, Head, Key, Kind, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
+    Found, Head, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
 };
 use crate::ttl::Ttl;
 
