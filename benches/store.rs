@@ -122,16 +122,17 @@ fn site(store: RedisStore, size: usize) -> Site {
 }
 
 async fn warm(site: &Site) {
+    let mut last = String::new();
     for _ in 0..50 {
-        if ask(site.clone()).await.headers()["cache-status"]
-            .to_str()
-            .is_ok_and(|said| said.contains("hit"))
-        {
+        let response = ask(site.clone()).await;
+        last = format!("{:?}", response.headers().get("cache-status"));
+        if last.contains("hit") {
             return;
         }
+        let _ = response.into_body().collect().await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the page is not stored");
+    panic!("the page is not stored: {last}");
 }
 
 async fn ask(mut site: Site) -> Response<Body> {

@@ -48,6 +48,9 @@ pub mod clock;
 pub mod control;
 #[cfg(feature = "axum")]
 pub mod extract;
+#[cfg(all(fuzzing, feature = "redis"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 pub mod identity;
 mod log;

@@ -293,4 +293,4 @@ pub(super) fn tell<B>(response: &mut Response<B>, field: Option<HeaderValue>) {
 
 #[cfg(test)]
 #[path = "search_wire_tests.rs"]
-mod wire_tests;
+pub(super) mod wire_tests;

@@ -4,7 +4,7 @@ use super::*;
 use crate::header::arbitrary::map;
 use crate::page::decode_head;
 
-fn rule(text: &str, date: u64) -> Rule {
+pub(in crate::page) fn rule(text: &str, date: u64) -> Rule {
     Rule {
         rule: NoVarySearch::parse(&map(&NO_VARY_SEARCH, [text])),
         date,

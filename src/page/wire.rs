@@ -28,3 +28,6 @@ pub(crate) fn decode_head(kind: Kind, wire: &Bytes) -> Option<Arc<dyn HeadObject
     };
     reader.end().then_some(head)
 }
+
+#[cfg(all(test, feature = "redis"))]
+mod golden;

@@ -29,7 +29,7 @@ mod compression;
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
-pub(super) use self::compression::Compression;
+pub(crate) use self::compression::Compression;
 use crate::clock::Now;
 use crate::store::{Head, Key, Kind, Mark, Record, RecordId, Stamp, Times};
 
@@ -45,7 +45,7 @@ const CHECKSUM: std::ops::Range<usize> = 80..FIXED;
 const MARK: usize = size_of::<u128>();
 
 /// `record` under `key` as bytes; `None` where its head stays in this process, or it is too large for the format.
-pub(super) fn encode(key: Key<'_>, record: &Record, compression: Compression) -> Option<Vec<u8>> {
+pub(crate) fn encode(key: Key<'_>, record: &Record, compression: Compression) -> Option<Vec<u8>> {
     let (head, is_compressible) = match &record.head {
         Head::Wire(bytes) => (bytes.clone(), true),
         Head::Live(object) => (Bytes::from(object.to_wire()?), object.is_compressible()),
@@ -99,7 +99,7 @@ pub(super) fn encode(key: Key<'_>, record: &Record, compression: Compression) ->
 
 /// The record that `bytes` hold, and the full key that it was filed under; its head is [`Head::Wire`](crate::store::Head::Wire), its head
 /// and body are slices of `bytes` unless they were compressed. `None` for whatever is not exactly what `encode` writes.
-pub(super) fn decode(bytes: &Bytes) -> Option<(Bytes, Record)> {
+pub(crate) fn decode(bytes: &Bytes) -> Option<(Bytes, Record)> {
     let fixed = Fixed::read(bytes)?;
     let marks_end = FIXED + fixed.marks * MARK;
     let key_end = marks_end.checked_add(fixed.key)?;
@@ -220,6 +220,16 @@ fn checksum(entry: &[u8]) -> u64 {
         hasher.update(entry.get(part).unwrap_or_default());
     }
     hasher.digest()
+}
+
+/// `entry` with a checksum that holds, whatever it is: for what lies behind that check.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn sealed(mut entry: Vec<u8>) -> Bytes {
+    let checksum = checksum(&entry).to_be_bytes();
+    if let Some(place) = entry.get_mut(CHECKSUM) {
+        place.copy_from_slice(&checksum);
+    }
+    entry.into()
 }
 
 const fn code_of(kind: Kind) -> u8 {

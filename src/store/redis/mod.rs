@@ -75,6 +75,10 @@ use super::{
 };
 use crate::clock::Now;
 
+#[cfg(fuzzing)]
+pub(crate) use self::entry::sealed;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::entry::{Compression, decode, encode};
 pub use self::options::{RedisStoreBuilder, RedisStoreError};
 
 /// Keeps records in Redis, for all nodes that share it.

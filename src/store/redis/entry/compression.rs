@@ -2,8 +2,8 @@
 
 /// From which size on bodies are compressed; `None` never.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::store::redis) struct Compression {
-    pub(in crate::store::redis) from: Option<usize>,
+pub(crate) struct Compression {
+    pub(crate) from: Option<usize>,
 }
 
 /// Larger bodies are kept as they are: what an entry inflates to is bounded, whoever wrote it.

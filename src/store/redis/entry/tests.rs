@@ -89,13 +89,6 @@ fn example(kind: Kind) -> Record {
     Record::new(kind, stamp, times, marks, head, body).written_as(RecordId::from_bits(8))
 }
 
-/// `entry` with a checksum that is true again.
-fn sealed(mut entry: Vec<u8>) -> Bytes {
-    let checksum = checksum(&entry).to_be_bytes();
-    entry[CHECKSUM].copy_from_slice(&checksum);
-    entry.into()
-}
-
 proptest! {
     #[test]
     fn what_is_written_is_read(
