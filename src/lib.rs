@@ -59,7 +59,7 @@ pub mod store;
 pub mod testing;
 mod ttl;
 
-pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged};
+pub use self::cache::{BuildError, Cache, CacheTags, CachesLayer, Purged, SoftPurges};
 pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
 pub use self::header::{ETag, ETagError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::again::Again;
 use super::{Cache, Shared};
 use crate::background::Background;
 use crate::clock::{Clock, SystemClock};
@@ -28,6 +29,7 @@ pub struct CacheBuilder {
     version: u32,
     default_ttl: Duration,
     store_timeout: Duration,
+    purge_again_after: Option<Duration>,
     recording_budget: usize,
     remember_refusals: Duration,
     refresh_backoff: Duration,
@@ -78,6 +80,7 @@ impl CacheBuilder {
             version: 1,
             default_ttl: minutes(5),
             store_timeout: Duration::from_millis(250),
+            purge_again_after: None,
             recording_budget: 64 * MIB,
             remember_refusals: Duration::from_secs(10),
             refresh_backoff: Duration::from_secs(5),
@@ -114,6 +117,17 @@ impl CacheBuilder {
     /// How long one call of a store may take that cannot answer at once, before the page is made without it. Default: 250 ms.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
+        self
+    }
+
+    /// Makes each hard purge a second time, in the background, this long after the first. Default: never.
+    ///
+    /// For handlers that read from replicas of a database: a page that is made right after a purge may still be made of what the replica has
+    /// not learnt yet, and would be kept. Set it to more than the replicas lag, and such a page lives no longer than that.
+    ///
+    /// At most 1,024 purges wait; past that, one of everything takes their place. Those that wait when the process ends are not made.
+    pub fn purge_again_after(mut self, span: Duration) -> Self {
+        self.purge_again_after = Some(span);
         self
     }
 
@@ -252,15 +266,17 @@ impl CacheBuilder {
         let name = CacheName::new(&self.name).map_err(|_| BuildError::Name {
             name: self.name.clone(),
         })?;
-        let space = space(&self.namespace, self.version);
-        let namespace_mark = Mark::of("namespace", &[&space]);
+        let (space, namespace_mark) = space_of(&self.namespace, self.version);
         let within = Space::new(&self.namespace, self.version, &space, namespace_mark);
         let store = self.store.within(&within).unwrap_or(self.store);
         Ok(Cache {
             shared: Arc::new(Shared {
                 store,
                 namespace_mark,
+                all_versions_mark: Mark::of("all versions", &[self.namespace.as_bytes()]),
                 space,
+                namespace: self.namespace.into(),
+                again: self.purge_again_after.map(Again::after),
                 clock: self.clock,
                 background: self.background,
                 default_ttl: self.default_ttl,
@@ -288,6 +304,13 @@ impl fmt::Debug for CacheBuilder {
             .field("version", &self.version)
             .finish_non_exhaustive()
     }
+}
+
+/// What every key of a namespace and version starts with, and the mark that all its records carry.
+pub(super) fn space_of(namespace: &str, version: u32) -> (Box<[u8]>, Mark) {
+    let space = space(namespace, version);
+    let mark = Mark::of("namespace", &[&space]);
+    (space, mark)
 }
 
 /// The bytes that every key of a namespace and version starts with; those of another never are their beginning, since the length comes first.
