@@ -65,7 +65,7 @@ mod ttl;
 
 pub use self::cache::{
     BuildError, Cache, CacheError, CacheTags, CachesLayer, Codec, Lifetime, LoadError, Loaded,
-    Lookup, Purged,
+    Lookup, Purged, SoftPurges,
 };
 pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::again::Again;
 use super::flight::ValueFlights;
 use super::stamp::Latest;
 use super::version::Versions;
@@ -17,7 +18,7 @@ use crate::identity::{Identify, IdentityType, Secret};
 use crate::monitor::Counters;
 use crate::page::{Budget, Flights, Remembered, StatusField};
 use crate::request::RequestHead;
-use crate::store::Store;
+use crate::store::{Mark, Store};
 use crate::ttl::{MIB, Ttl, minutes};
 
 /// The layout of keys; part of every key, so that a later layout never reads this one's entries.
@@ -32,6 +33,7 @@ pub struct CacheBuilder {
     default_ttl: Duration,
     codec: Codec,
     store_timeout: Duration,
+    purge_again_after: Option<Duration>,
     recording_budget: usize,
     remember_refusals: Duration,
     refresh_backoff: Duration,
@@ -83,6 +85,7 @@ impl CacheBuilder {
             default_ttl: minutes(5),
             codec: Codec::default(),
             store_timeout: Duration::from_millis(250),
+            purge_again_after: None,
             recording_budget: 64 * MIB,
             remember_refusals: Duration::from_secs(10),
             refresh_backoff: Duration::from_secs(5),
@@ -125,6 +128,17 @@ impl CacheBuilder {
     /// How long one call of a store may take that cannot answer at once, before the page is made without it. Default: 250 ms.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
+        self
+    }
+
+    /// Makes each hard purge a second time, in the background, this long after the first. Default: never.
+    ///
+    /// For handlers that read from replicas of a database: a page that is made right after a purge may still be made of what the replica has
+    /// not learnt yet, and would be kept. Set it to more than the replicas lag, and such a page lives no longer than that.
+    ///
+    /// At most 1,024 purges wait; past that, one of everything takes their place. Those that wait when the process ends are not made.
+    pub fn purge_again_after(mut self, span: Duration) -> Self {
+        self.purge_again_after = Some(span);
         self
     }
 
@@ -263,6 +277,11 @@ impl CacheBuilder {
         let name = CacheName::new(&self.name).map_err(|_| BuildError::Name {
             name: self.name.clone(),
         })?;
+        let again = self
+            .purge_again_after
+            .map(|span| Arc::new(Again::after(span)));
+        let all_versions_mark = Mark::of("all versions", &[self.namespace.as_bytes()]);
+        let namespace = self.namespace.as_str().into();
         let versions = Versions::new(self.store, self.namespace);
         let place = versions.place(self.version);
         Ok(Cache {
@@ -270,6 +289,9 @@ impl CacheBuilder {
                 store: place.store,
                 namespace_mark: place.mark,
                 space: place.space,
+                all_versions_mark,
+                namespace,
+                again,
                 versions: Arc::new(versions),
                 version: self.version,
                 codec: self.codec,
@@ -303,6 +325,13 @@ impl fmt::Debug for CacheBuilder {
             .field("version", &self.version)
             .finish_non_exhaustive()
     }
+}
+
+/// What every key of a namespace and version starts with, and the mark that all its records carry.
+pub(super) fn space_of(namespace: &str, version: u32) -> (Box<[u8]>, Mark) {
+    let space = space(namespace, version);
+    let mark = Mark::of("namespace", &[&space]);
+    (space, mark)
 }
 
 /// The bytes that every key of a namespace and version starts with; those of another never are their beginning, since the length comes first.

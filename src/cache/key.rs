@@ -49,8 +49,9 @@ impl Shared {
     }
 
     /// The marks that every value under this key carries: a purge of the key, and of the whole cache, strikes it.
-    pub(super) fn own_marks(&self, key: &KeyBuf) -> [Mark; 2] {
-        [self.namespace_mark, self.mark_of(key)]
+    pub(super) fn own_marks(&self, key: &KeyBuf) -> [Mark; 3] {
+        let [version, all_versions] = self.space_marks();
+        [version, all_versions, self.mark_of(key)]
     }
 
     pub(super) fn mark_of(&self, key: &KeyBuf) -> Mark {

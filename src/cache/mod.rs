@@ -1,6 +1,7 @@
 //! The [`Cache`]: a store, a namespace and defaults, shared by all layers and handlers of an application.
 
 mod address;
+mod again;
 mod builder;
 mod codec;
 mod count;
@@ -20,33 +21,29 @@ mod loader;
 mod lock;
 mod many;
 mod miss;
+mod pages;
 mod provided;
+mod purges;
 mod scan;
 mod set;
+mod soft;
 mod stamp;
 mod tags;
 mod version;
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderName;
-use tokio::runtime::Handle;
 
 use crate::background::Background;
 use crate::clock::{Clock, Now};
 use crate::header::CacheName;
-use crate::identity::{Identify, Identity, IdentityDigest, IdentityType, Secret};
+use crate::identity::{Identify, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Operation, Stats};
-use crate::page::{
-    Budget, CacheLayer, Flights, Guesses, PageKey, Remembered, StatusField, decode_head,
-};
-use crate::store::{
-    Done, Found, Head, Key, Mark, Op, Purge, PurgeError, Stamp, Store, StoreError, StoreFacts,
-};
+use crate::page::{Budget, CacheLayer, Flights, Guesses, Remembered, StatusField, decode_head};
+use crate::store::{Done, Found, Head, Key, Mark, Op, Stamp, Store, StoreError, StoreFacts};
 use crate::ttl::Ttl;
 
 pub use self::builder::{BuildError, CacheBuilder};
@@ -61,8 +58,10 @@ pub use self::many::{GetManyOrLoad, SetMany};
 pub use self::miss::{Fill, Lookup, Miss};
 pub(crate) use self::provided::Provided;
 pub use self::provided::{CachesLayer, CachesService};
+pub use self::purges::Purged;
 pub use self::scan::{Scan, ScanStream, ScannedValue};
 pub use self::set::Put;
+pub use self::soft::SoftPurges;
 pub use self::tags::CacheTags;
 
 pub(crate) use self::address::{Addressed, page_marks};
@@ -71,6 +70,8 @@ pub(crate) use self::groups::Origin;
 use self::flight::ValueFlights;
 use self::stamp::Latest;
 use self::version::Versions;
+
+use self::again::Again;
 
 /// A cheap handle on a cache; clones share everything.
 ///
@@ -110,7 +111,13 @@ pub(crate) struct Shared {
     value_flights: Arc<ValueFlights>,
     /// What every key starts with: format, namespace, version.
     pub(crate) space: Box<[u8]>,
+    pub(crate) namespace: Arc<str>,
+    /// Of this namespace and version.
     pub(crate) namespace_mark: Mark,
+    /// Of this namespace in all its versions.
+    pub(crate) all_versions_mark: Mark,
+    /// Which hard purges are made a second time.
+    again: Option<Arc<Again>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) background: Background,
     pub(crate) default_ttl: Duration,
@@ -130,26 +137,6 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) name: CacheName,
     pub(crate) status: StatusField,
-}
-
-/// What a purge that reached every reader of the store has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purged {
-    stamp: Stamp,
-    removed: u64,
-}
-
-impl Purged {
-    /// The fence's clock after the purge: no answer is older.
-    pub const fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    /// How many entries were removed there and then. What a tag, a page or the whole cache is purged by is outlawed without being looked
-    /// for, and not counted.
-    pub const fn removed(&self) -> u64 {
-        self.removed
-    }
 }
 
 impl Cache {
@@ -201,124 +188,6 @@ impl Cache {
         CacheLayer::gateway(self.clone())
     }
 
-    /// Frees everything that carries `tag`.
-    ///
-    /// Call it after the data has changed (after the commit). Once it has returned `Ok`, no request that starts later is answered with what
-    /// was read before: neither from the store, nor by a fill that was under way.
-    ///
-    /// # Errors
-    ///
-    /// When the store did not take the purge.
-    pub async fn purge_tag(&self, tag: &str) -> Result<Purged, PurgeError> {
-        self.purge_tags([tag]).await
-    }
-
-    /// Frees everything that carries one of `tags`, in one step. See [`purge_tag`](Self::purge_tag).
-    ///
-    /// # Errors
-    ///
-    /// When the store did not take the purge.
-    pub async fn purge_tags<T: AsRef<str>>(
-        &self,
-        tags: impl IntoIterator<Item = T>,
-    ) -> Result<Purged, PurgeError> {
-        let marks = tags
-            .into_iter()
-            .map(|tag| self.shared.tag_mark(tag.as_ref()))
-            .collect();
-        self.purge(Purge::Marks(marks)).await
-    }
-
-    /// Frees a page with all its variants and queries.
-    ///
-    /// `address` is a path as clients send it (`/menu/soups`: on every host), or an address with host (`//shop.example/menu`,
-    /// `https://shop.example/menu`: there alone). With a query, only that query is freed: `/menu?page=2`, without
-    /// what the layer's [`QueryRule`](crate::QueryRule) drops and in its order. Schemes are not told apart.
-    ///
-    /// # Errors
-    ///
-    /// When `address` is none, or the store did not take the purge.
-    pub async fn purge_page(&self, address: &str) -> Result<Purged, PurgeError> {
-        let mark = self
-            .shared
-            .address_mark(address)
-            .ok_or_else(|| PurgeError::Address(address.to_owned()))?;
-        self.purge(Purge::Marks(vec![mark])).await
-    }
-
-    /// Frees one key: the page of one address and query, with all its variants. Keys come from [`CacheLayer::key`].
-    ///
-    /// # Errors
-    ///
-    /// When the store did not take the purge.
-    pub async fn purge_key(&self, key: &PageKey) -> Result<Purged, PurgeError> {
-        // By its mark, not by its key: the variants stand under keys of their own.
-        self.purge(Purge::Marks(vec![self.shared.key_mark(key.as_bytes())]))
-            .await
-    }
-
-    /// Frees all pages that are kept for this identity, as the [`Identify`] of their layers tells it: when a user
-    /// signs out, or is removed.
-    ///
-    /// ```
-    /// use http::Request;
-    /// use larder::{Cache, Identify, NullStore, RequestHead, identity};
-    ///
-    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    /// let by_session = identity::cookie("session");
-    /// let cache = Cache::builder(NullStore).user(by_session.clone()).build()?;
-    ///
-    /// // In the handler that signs out:
-    /// let request = Request::post("/sign-out").header("cookie", "session=abc").body(())?;
-    /// cache.purge_identity(&by_session.identify(&RequestHead::of(&request))).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// Where it is an extension that says who is asking, one is made up for whoever is meant:
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    ///
-    /// use http::Request;
-    /// use larder::{Cache, Identify, NullStore, RequestHead, identity};
-    ///
-    /// #[derive(Clone)]
-    /// struct CurrentUser {
-    ///     id: u64,
-    /// }
-    ///
-    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    /// let by_user = Arc::new(identity::extension("user", |user: &CurrentUser| user.id.to_be_bytes()));
-    /// let cache = Cache::builder(NullStore).user(by_user.clone()).build()?;
-    ///
-    /// // Where user 7 is removed:
-    /// let request = Request::builder().extension(CurrentUser { id: 7 }).body(())?;
-    /// cache.purge_identity(&by_user.identify(&RequestHead::of(&request))).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When the store did not take the purge.
-    pub async fn purge_identity(&self, identity: &Identity) -> Result<Purged, PurgeError> {
-        let mark = self
-            .shared
-            .identity_mark(self.shared.secret.digest(identity));
-        self.purge(Purge::Marks(vec![mark])).await
-    }
-
-    /// Frees everything of this cache's namespace and version, and nothing else in the store.
-    ///
-    /// # Errors
-    ///
-    /// When the store did not take the purge.
-    pub async fn clear(&self) -> Result<Purged, PurgeError> {
-        self.purge(Purge::Marks(vec![self.shared.namespace_mark]))
-            .await
-    }
-
     /// What this cache has done since it was built, altogether and for each route.
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
@@ -350,58 +219,6 @@ impl Cache {
     /// The tasks that outlive their requests. Wait for them, or stop them, when the server shuts down.
     pub fn background(&self) -> &Background {
         &self.shared.background
-    }
-
-    pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
-        let now = self.shared.clock.now();
-        let struck = self.purging(self.shared.store.purge(&purge, now)).await?;
-        self.shared.latest.note(struck.stamp);
-        Ok(Purged {
-            stamp: struck.stamp,
-            removed: struck.removed,
-        })
-    }
-
-    /// Frees what carries one of `marks` for a fill that has made that due; see [`Store::supersede`].
-    pub(crate) async fn supersede(
-        &self,
-        marks: &[Mark],
-        fill: Stamp,
-        carried: &[Mark],
-    ) -> Result<Option<Stamp>, PurgeError> {
-        let shared = &self.shared;
-        let now = shared.clock.now();
-        self.purging(shared.store.supersede(marks, fill, carried, now))
-            .await
-    }
-
-    async fn purging<T>(
-        &self,
-        purging: impl Future<Output = Result<T, PurgeError>>,
-    ) -> Result<T, PurgeError> {
-        let shared = &self.shared;
-        let mut purging = pin!(purging);
-        let since = shared.clock.micros();
-        // A store in memory has done it at once, and needs no runtime's timer.
-        let at_once = poll_fn(|cx| Poll::Ready(purging.as_mut().poll(cx))).await;
-        let is_waited_for = at_once.is_pending();
-        let purged = match at_once {
-            Poll::Ready(purged) => purged,
-            // Without a runtime there is no timer either, and this must not panic where a dropped request purges.
-            Poll::Pending if Handle::try_current().is_err() => purging.await,
-            Poll::Pending => tokio::time::timeout(shared.store_timeout, purging)
-                .await
-                .unwrap_or_else(|late| {
-                    Err(PurgeError::Undelivered(StoreError::new("purge", late)))
-                }),
-        };
-        if is_waited_for {
-            shared.waited(Operation::Purge, since);
-        }
-        if let Err(PurgeError::Undelivered(_)) = &purged {
-            shared.counters.store_error();
-        }
-        purged
     }
 }
 
@@ -522,6 +339,11 @@ impl Shared {
             crate::log::store_error(error);
         }
         answer
+    }
+
+    /// The marks that all records of this cache carry.
+    pub(crate) fn space_marks(&self) -> [Mark; 2] {
+        [self.namespace_mark, self.all_versions_mark]
     }
 
     pub(crate) fn key_mark(&self, key: &[u8]) -> Mark {

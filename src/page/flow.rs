@@ -309,10 +309,8 @@ impl<S, B> Call<S, B> {
     /// The marks that a page of this request carries whatever the handler adds.
     pub(super) fn marks(&self) -> Vec<Mark> {
         let shared = &self.page.cache.shared;
-        let mut marks = vec![
-            shared.namespace_mark,
-            shared.key_mark(&self.base[..self.core]),
-        ];
+        let mut marks = shared.space_marks().to_vec();
+        marks.push(shared.key_mark(&self.base[..self.core]));
         let head = RequestHead::of(&self.request);
         if let Ok(seen) = screen(&head, self.content, &[])
             && let Ok((host, path, query)) = address_of(&self.page.policy, &head, &seen)

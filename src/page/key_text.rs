@@ -81,6 +81,16 @@ impl<'a> KeyText<'a> {
         })
     }
 
+    /// The host, as it is keyed.
+    pub(crate) fn host(&self) -> &'a [u8] {
+        self.host
+    }
+
+    /// The path, as the client sent it.
+    pub(crate) fn path(&self) -> &'a [u8] {
+        self.path
+    }
+
     /// The text with the query, which can hold secrets.
     pub(crate) fn with_query(&self) -> String {
         self.text(self.query, self.others)

@@ -118,7 +118,7 @@ impl SearchKey {
         };
         let head = Head::Live(std::sync::Arc::new(known.rule()));
         // It says nothing that a purge of one page could make untrue; the pages carry their own marks.
-        let marks = [shared.namespace_mark];
+        let marks = shared.space_marks();
         let record = Record::new(Kind::Rule, known.stamp, times, marks, head, Bytes::new());
         // Without it, equivalents are misses; the store was counted and logged where it failed.
         let _ = shared

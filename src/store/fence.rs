@@ -218,6 +218,9 @@ fn micros(now: Now) -> u64 {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

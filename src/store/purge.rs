@@ -20,6 +20,9 @@ pub enum Purge {
     Soft(Vec<Mark>, Now),
     /// What a predicate on keys finds: its records are removed, and all fills under way are refused, since nobody can tell which of them
     /// it would find.
+    ///
+    /// Fills are refused before the search, or one of them would be stored where it has looked already, and again after it: what was validated
+    /// meanwhile may be of a record that it had yet to find. So the search removes young records too.
     Matching(Matching),
 }
 

@@ -23,7 +23,11 @@ mod in_the_handler {
         a_purge_by_page_and_query_outruns_a_fill_in_the_handler = PageWithQuery,
         a_purge_by_tag_outruns_a_fill_in_the_handler = LayersTag,
         a_purge_by_a_tag_not_yet_known_outruns_a_fill_in_the_handler = HandlersTag,
+        a_purge_by_prefix_outruns_a_fill_in_the_handler = Prefix,
+        a_purge_by_prefix_on_a_host_outruns_a_fill_in_the_handler = PrefixOnHost,
+        a_purge_by_glob_outruns_a_fill_in_the_handler = Glob,
         a_clear_outruns_a_fill_in_the_handler = Clear,
+        a_clear_of_the_namespace_outruns_a_fill_in_the_handler = ClearNamespace,
     }
 
     async fn outruns_a_fill_in_the_handler(world: World, how: How) {
@@ -59,6 +63,8 @@ mod streaming {
         a_purge_by_page_outruns_a_fill_that_streams = Page,
         a_purge_by_tag_outruns_a_fill_that_streams = LayersTag,
         a_purge_by_the_handlers_tag_outruns_a_fill_that_streams = HandlersTag,
+        a_purge_by_prefix_outruns_a_fill_that_streams = Prefix,
+        a_purge_by_glob_outruns_a_fill_that_streams = Glob,
         a_clear_outruns_a_fill_that_streams = Clear,
     }
 

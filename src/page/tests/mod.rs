@@ -40,6 +40,7 @@ mod peers;
 mod people;
 mod placing;
 mod posts;
+mod purging;
 mod queries;
 mod query_method;
 mod ranged;

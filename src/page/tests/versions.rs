@@ -28,23 +28,32 @@ pub(super) enum How {
     LayersTag,
     /// A tag that is known only once the handler has answered.
     HandlersTag,
+    Prefix,
+    PrefixOnHost,
+    Glob,
     Clear,
+    ClearNamespace,
 }
 
 impl How {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Key,
         Self::Page,
         Self::PageOnHost,
         Self::PageWithQuery,
         Self::LayersTag,
         Self::HandlersTag,
+        Self::Prefix,
+        Self::PrefixOnHost,
+        Self::Glob,
         Self::Clear,
+        Self::ClearNamespace,
     ];
 }
 
 impl World {
     pub(super) async fn purge(&self, how: How) {
+        let cache = &self.cache;
         match how {
             How::Key => self.purge_key("/p?q").await,
             How::Page => self.purge_page("/p").await,
@@ -52,8 +61,21 @@ impl World {
             How::PageWithQuery => self.purge_page("//shop.example/p?q").await,
             How::LayersTag => self.purge_tag("layer").await,
             How::HandlersTag => self.purge_tag("handler").await,
+            How::Prefix => {
+                let _ = cache.purge_page_prefix("/p").await.unwrap();
+            }
+            How::PrefixOnHost => {
+                let purged = cache.purge_page_prefix("//shop.example/").await;
+                let _ = purged.unwrap();
+            }
+            How::Glob => {
+                let _ = cache.purge_pages_matching("/[a-p]").await.unwrap();
+            }
             How::Clear => {
-                let _ = self.cache.clear().await.unwrap();
+                let _ = cache.clear().await.unwrap();
+            }
+            How::ClearNamespace => {
+                let _ = cache.clear_namespace().await.unwrap();
             }
         }
     }

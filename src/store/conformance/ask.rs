@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::store::{
     Done, Found, Head, If, Key, KeyBuf, Kind, Mark, Op, Purge, Record, RecordId, Stamp, Store,
-    Times, When,
+    Struck, Times, When,
 };
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
@@ -58,6 +58,25 @@ pub(super) fn record_for(
     let head = Head::Wire(Bytes::from(format!("head of {body}")));
     let body = Bytes::from(body.to_owned());
     Arc::new(Record::new(Kind::Page, stamp, times, marks, head, body))
+}
+
+/// A number that can be counted, with the mark of its key and these tags.
+pub(super) fn number(times: Times, stamp: Stamp, key: &str, tags: &[&str], is: i64) -> Arc<Record> {
+    let record = record_for(times, stamp, key, tags, "");
+    Arc::new(Record::new(
+        Kind::Number,
+        stamp,
+        times,
+        record.marks.clone(),
+        Head::Wire(Bytes::new()),
+        Bytes::from(is.to_string()),
+    ))
+}
+
+/// The record that must stand there.
+pub(super) async fn standing(store: &impl Store, key: &str) -> Arc<Record> {
+    let record = get(store, key).await.record;
+    record.expect("what was stored is found")
 }
 
 pub(super) async fn get(store: &impl Store, key: &str) -> Found {
@@ -119,12 +138,20 @@ pub(super) async fn purge_tags(store: &impl Store, tags: &[&str]) -> Stamp {
     purge_at(store, &Purge::Marks(marks), now()).await
 }
 
+pub(super) async fn purge_soft(store: &impl Store, tags: &[&str], at: Now) -> Stamp {
+    let marks = tags.iter().map(|name| tag(name)).collect();
+    purge_at(store, &Purge::Soft(marks, at), now()).await
+}
+
 pub(super) async fn purge_at(store: &impl Store, purge: &Purge, now: Now) -> Stamp {
+    struck_at(store, purge, now).await.stamp
+}
+
+pub(super) async fn struck_at(store: &impl Store, purge: &Purge, now: Now) -> Struck {
     store
         .purge(purge, now)
         .await
         .expect("the store is well, so it takes the purge")
-        .stamp
 }
 
 pub(super) async fn admits(store: &impl Store, stamp: Stamp, marks: &[Mark]) -> bool {

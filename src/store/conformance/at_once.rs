@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::ask::{HOUR, admits, apply, get, now, purge_tags, record, record_for, stamp, times};
+use super::ask::{
+    HOUR, admits, apply, get, now, number, purge_tags, record, record_for, stamp, times,
+};
 use crate::store::{Done, If, Key, Mark, Op, Record, Stamp, Store, Times, When};
 
 /// Two keys live through the same, one asked at once where the store can, one by waiting; every answer is the same.
@@ -78,6 +80,33 @@ async fn history<S: Store>(store: &S, way: Way) -> Vec<Answer> {
     let expired = record_for(over, stamp(store).await, key, &[], "expired");
     told.put(&expired, When::Fenced).await;
     told.look().await;
+
+    let begun = number(times(), stamp(store).await, key, &["t"], 7);
+    for create in [None, Some(begun.clone()), None] {
+        told.change(Op::Count { by: 2, create }).await;
+        told.look().await;
+    }
+    for of in [If::Any, If::Same(begun.id)] {
+        let Times {
+            fresh_until,
+            keep_until,
+            ..
+        } = times();
+        told.change(Op::Life {
+            fresh_until,
+            keep_until,
+            of,
+        })
+        .await;
+    }
+    told.put(&first, When::Always).await;
+    let third = record(stamp(store).await, key, &["t"], "text");
+    told.put(&third, When::Always).await;
+    told.change(Op::Count {
+        by: 1,
+        create: None,
+    })
+    .await;
     told.answers
 }
 

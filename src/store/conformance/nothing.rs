@@ -2,9 +2,12 @@
 
 use std::task::Poll;
 
-use super::ask::{admits, get, now, purge_key, purge_tags, put, record, remove, stamp};
+use super::ask::{
+    admits, apply, get, now, number, purge_key, purge_soft, purge_tags, put, record, remove, stamp,
+    struck_at, times,
+};
 use super::scans::scan;
-use crate::store::{Done, If, Key, Store, When};
+use crate::store::{Done, If, Key, KeyBuf, Matching, Op, Purge, Store, When};
 
 /// Whatever is put, and however, is not found: not one by one, not in a batch, and not at once.
 pub async fn nothing_is_found_after_any_put<S: Store>(store: S) {
@@ -41,6 +44,60 @@ pub async fn there_is_nothing_to_remove_or_to_replace<S: Store>(store: S) {
         put(&store, "a", &record, When::Same(record.id)).await,
         Done::Stored,
         "there is nothing to replace"
+    );
+}
+
+/// A number is begun each time, and never counted; and nothing is kept longer.
+pub async fn nothing_is_counted_or_kept_longer<S: Store>(store: S) {
+    for _ in 0..2 {
+        let first = number(times(), stamp(&store).await, "n", &[], 4);
+        let (id, times) = (first.id, first.times);
+        let begin = Op::Count {
+            by: 4,
+            create: Some(first),
+        };
+        assert_eq!(
+            apply(&store, "n", begin).await,
+            Done::Counted(4),
+            "a number that is begun says what it begins with"
+        );
+        let count = Op::Count {
+            by: 1,
+            create: None,
+        };
+        assert_eq!(
+            apply(&store, "n", count).await,
+            Done::Nothing,
+            "there is nothing to count"
+        );
+        for of in [If::Any, If::Same(id)] {
+            let life = Op::Life {
+                fresh_until: times.fresh_until,
+                keep_until: times.keep_until,
+                of,
+            };
+            assert_eq!(
+                apply(&store, "n", life).await,
+                Done::Nothing,
+                "there is nothing to keep longer"
+            );
+        }
+    }
+    assert!(get(&store, "n").await.record.is_none());
+}
+
+/// Purges of all kinds are taken, and find nothing.
+pub async fn no_purge_finds_anything<S: Store>(store: S) {
+    let before = stamp(&store).await;
+    let record = record(before, "a", &["t"], "text");
+    put(&store, "a", &record, When::Always).await;
+    purge_soft(&store, &["t"], now()).await;
+    let all = Purge::Matching(Matching::prefix(KeyBuf::new(b"".as_slice())));
+    let struck = struck_at(&store, &all, now()).await;
+    assert_eq!(struck.removed, 0, "there is nothing to find");
+    assert!(
+        !admits(&store, before, &record.marks).await,
+        "what a purge by predicate outlaws is not admitted"
     );
 }
 

@@ -27,7 +27,7 @@ pub async fn an_absent_key_has_no_record<S: Store>(store: S) {
 
 /// Every field of a record survives.
 pub async fn a_record_comes_back_as_it_was_put<S: Store>(store: S) {
-    for kind in [Kind::Page, Kind::Variants] {
+    for kind in [Kind::Page, Kind::Variants, Kind::Rule, Kind::Value] {
         let moment = now();
         let times = Times {
             born: moment.before(HOUR),

@@ -80,7 +80,7 @@ impl Shared {
                 return Done::Overflow;
             };
             let counted = checked(&fence, &Arc::new(standing.counted_to(sum)));
-            // A purge by predicate does not hold the fence while it removes what it finds, and must not be undone.
+            // A purge by predicate holds no lock while it removes what it finds, and must not be undone.
             if self.replace(key, counted, Recency::Renewed) {
                 return Done::Counted(sum);
             }

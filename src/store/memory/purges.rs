@@ -1,89 +1,83 @@
-//! Purges: the fence moves in one step, and what is found is removed after it.
+//! Purges: what they strike is invalid from the step on in which the fence moves.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, RwLockWriteGuard};
 
 use super::shared::Shared;
 use crate::clock::Now;
-use crate::store::{
-    Key, KeyBuf, Mark, Matching, Notice, Purge, Record, RecordId, Removal, Stamp, Struck,
-};
+use crate::store::fence::Fence;
+use crate::store::{Mark, Matching, Notice, Purge, Record, Removal, Stamp, Struck};
 
 /// After how many records a purge by predicate lets other tasks of its thread go on.
 const BATCH: usize = 1_024;
 
 impl Shared {
     pub(super) async fn purge(&self, purge: &Purge, now: Now) -> Struck {
-        let (stamp, counted) = self.move_fence(purge, now);
-        let removed = match purge {
-            Purge::Keys(keys) => self.remove_keys(keys, &counted, stamp),
-            Purge::Matching(matching) => self.remove_matching(matching, stamp, now).await,
-            Purge::Marks(_) | Purge::Soft(..) => 0,
-        };
-        self.watchers.notify(|| Notice::Marked(stamp));
-        Struck { stamp, removed }
+        match purge {
+            Purge::Matching(matching) => self.purge_matching(matching, now).await,
+            _ => self.strike(purge, now),
+        }
     }
 
-    /// From now on, nothing is read or committed that the purge has outlawed. With the valid records of keys that are purged, to be counted
-    /// when they are removed.
-    pub(super) fn move_fence(&self, purge: &Purge, now: Now) -> (Stamp, Vec<RecordId>) {
-        let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
-        let mut counted = Vec::new();
-        let stamp = match purge {
+    /// A purge in one step, or the beginning of one by predicate.
+    pub(super) fn strike(&self, purge: &Purge, now: Now) -> Struck {
+        let mut removed = Vec::new();
+        let mut counted = 0;
+        let stamp = self.move_fence(|fence| match purge {
             Purge::Keys(keys) => {
-                let standing = keys
-                    .iter()
-                    .filter_map(|(key, _)| self.entries.peek(key.as_key().as_bytes()));
-                let valid = standing.filter(|standing| {
-                    now < standing.times.keep_until && fence.admits(standing.stamp, &standing.marks)
-                });
-                counted.extend(valid.map(|standing| standing.id));
+                // While the fence is held: were its mark forgotten before the record is gone, the record would be valid once more.
+                for (key, _) in keys {
+                    if let Some((key, record)) = self.entries.remove(key.as_key().as_bytes()) {
+                        counted += u64::from(is_valid(fence, &record, now));
+                        removed.push(key);
+                    }
+                }
                 let marks: Vec<Mark> = keys.iter().map(|(_, mark)| *mark).collect();
                 fence.mark_keys(&marks, now)
             }
             Purge::Marks(marks) => fence.mark(marks, now),
             Purge::Soft(marks, at) => fence.mark_soft(marks, *at, now),
             Purge::Matching(_) => fence.refuse_fills(now),
-        };
-        self.seq.store(stamp.seq, Ordering::Release);
-        (stamp, counted)
+        });
+        for key in removed {
+            self.watchers.removed(&key, Removal::Purged);
+        }
+        Struck {
+            stamp,
+            removed: counted,
+        }
     }
 
-    fn remove_keys(&self, keys: &[(KeyBuf, Mark)], counted: &[RecordId], purged: Stamp) -> u64 {
-        let removed = keys
-            .iter()
-            .filter_map(|(key, _)| self.remove_older(key.as_key(), purged))
-            .filter(|record| counted.contains(&record.id));
-        removed.count() as u64
-    }
-
-    async fn remove_matching(&self, matching: &Matching, purged: Stamp, now: Now) -> u64 {
+    /// Refuses fills before it looks, so that none of them is stored where it has looked already; and again after it, so that nobody is given
+    /// what was validated against a record that it had yet to find. For that reason it removes young records too.
+    async fn purge_matching(&self, matching: &Matching, now: Now) -> Struck {
+        self.move_fence(|fence| fence.refuse_fills(now));
         let mut removed = 0;
-        // Every record that stood when the fence moved is seen: a change of one since then keeps its place, and no other old one comes.
+        // A record that is changed keeps its place, and so does not hide from the search.
         for (n, (key, _)) in self.entries.iter().enumerate() {
             if n % BATCH == BATCH - 1 {
                 tokio::task::yield_now().await;
             }
-            if !matching.finds(&key) {
-                continue;
+            if matching.finds(&key)
+                && let Some((key, record)) = self.entries.remove(&key)
+            {
+                removed += u64::from(is_valid(&self.fence(), &record, now));
+                self.watchers.removed(&key, Removal::Purged);
             }
-            let Some(record) = self.remove_older(Key::new(&key), purged) else {
-                continue;
-            };
-            let was_valid =
-                now < record.times.keep_until && self.fence().admits(record.stamp, &record.marks);
-            removed += u64::from(was_valid);
         }
-        removed
+        let stamp = self.move_fence(|fence| fence.refuse_fills(now));
+        Struck { stamp, removed }
     }
 
-    /// Removes what was read before a purge.
-    fn remove_older(&self, key: Key<'_>, purged: Stamp) -> Option<std::sync::Arc<Record>> {
-        let (key, record) = self
-            .entries
-            .remove_if(key.as_bytes(), |standing| standing.stamp.seq < purged.seq)?;
-        self.watchers.removed(&key, Removal::Purged);
-        Some(record)
+    fn move_fence(&self, how: impl FnOnce(&mut RwLockWriteGuard<'_, Fence>) -> Stamp) -> Stamp {
+        let stamp = {
+            let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
+            let stamp = how(&mut fence);
+            self.seq.store(stamp.seq, Ordering::Release);
+            stamp
+        };
+        self.watchers.notify(|| Notice::Marked(stamp));
+        stamp
     }
 
     pub(super) fn supersede(
@@ -93,14 +87,15 @@ impl Shared {
         carried: &[Mark],
         now: Now,
     ) -> Option<Stamp> {
-        let (is_admitted, stamp) = {
-            let mut fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
-            let is_admitted = fence.admits_fill(fill, carried);
-            let stamp = fence.mark(marks, now);
-            self.seq.store(stamp.seq, Ordering::Release);
-            (is_admitted, stamp)
-        };
-        self.watchers.notify(|| Notice::Marked(stamp));
+        let mut is_admitted = false;
+        let stamp = self.move_fence(|fence| {
+            is_admitted = fence.admits_fill(fill, carried);
+            fence.mark(marks, now)
+        });
         is_admitted.then_some(stamp)
     }
+}
+
+fn is_valid(fence: &Fence, record: &Record, now: Now) -> bool {
+    now < record.times.keep_until && fence.admits(record.stamp, &record.marks)
 }

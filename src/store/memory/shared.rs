@@ -186,14 +186,12 @@ mod tests {
                 // Some records are checked after every purge, some after a few, some only at the end.
                 store
                     .shared
-                    .move_fence(&Purge::Marks(vec![mark(1_000 + unrelated)]), NOW);
+                    .strike(&Purge::Marks(vec![mark(1_000 + unrelated)]), NOW);
                 for n in (purged..RECORDS).filter(|n| unrelated % (n % 7 + 1) == 0) {
                     assert!(is_kept(n), "{n} is struck by another's purge");
                 }
             }
-            store
-                .shared
-                .move_fence(&Purge::Marks(vec![mark(purged)]), NOW);
+            store.shared.strike(&Purge::Marks(vec![mark(purged)]), NOW);
             assert!(!is_kept(purged), "the purge of {purged} is hidden");
         }
     }
@@ -217,9 +215,9 @@ mod tests {
                 let op = Op::Put(record(stamp, &[mark], 10), When::Fenced);
                 assert_eq!(store.shared.apply(key, &op, NOW), Done::Stored);
                 // Now the reader has something to check.
-                store.shared.move_fence(&unrelated, NOW);
+                store.shared.strike(&unrelated, NOW);
                 (0..round % 61).for_each(|_| std::hint::spin_loop());
-                store.shared.move_fence(&related, NOW);
+                store.shared.strike(&related, NOW);
                 // And the time to note down what it found, were it not to notice the purge.
                 (0..round % 500).for_each(|_| std::hint::spin_loop());
                 let is_found = store.shared.get(key, NOW).record.is_some();
@@ -260,7 +258,7 @@ mod tests {
         };
         put();
         let read = store.shared.entries.peek(key.as_bytes()).unwrap();
-        store.shared.move_fence(&Purge::Soft(vec![mark], NOW), NOW);
+        store.shared.strike(&Purge::Soft(vec![mark], NOW), NOW);
 
         let softened = store.shared.get(key, NOW).record.unwrap();
         assert_eq!(softened.times.fresh_until, NOW);
