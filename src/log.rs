@@ -71,6 +71,22 @@ mod events {
         );
     }
 
+    pub(crate) fn rule_failed(failure: &crate::invalidation::RuleFailure) {
+        tracing::error!(
+            rule = failure.name(),
+            event = failure.event(),
+            error = failure as &dyn std::error::Error,
+            "an invalidation rule failed"
+        );
+    }
+
+    pub(crate) fn events_dropped(events: usize) {
+        tracing::warn!(
+            events,
+            "events were dropped that nobody has emitted: they free nothing"
+        );
+    }
+
     pub(crate) fn credentials(route: &str) {
         tracing::warn!(
             route,
@@ -143,6 +159,10 @@ mod silence {
     pub(crate) fn store_error(_: &StoreError) {}
 
     pub(crate) fn purge_error(_: &PurgeError) {}
+
+    pub(crate) fn rule_failed(_: &crate::invalidation::RuleFailure) {}
+
+    pub(crate) fn events_dropped(_: usize) {}
 
     pub(crate) fn credentials(_: &str) {}
 

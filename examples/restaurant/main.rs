@@ -4,8 +4,8 @@
 //! cargo run --release --example restaurant
 //! ```
 //!
-//! Start here: the routes below say for each page how it is cached and why, and the two POST handlers say what a change
-//! frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags; what the examples have in
+//! Start here: the routes below say for each page how it is cached and why; the two POST handlers say what has happened, and
+//! `events` what that frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags; what the examples have in
 //! common stands in `examples/shared`.
 
 #[path = "../shared/db.rs"]
@@ -22,6 +22,7 @@ mod process;
 mod server;
 
 mod args;
+mod events;
 mod home;
 mod pages;
 mod queries;
@@ -41,12 +42,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use larder::{Cache, CacheTags, InvalidationLayer, MIB, MemoryStore, MonitorLayer, hours, minutes};
+use larder::{
+    Cache, CacheTags, Invalidation, InvalidationLayer, MIB, MemoryStore, MonitorLayer, hours,
+    minutes,
+};
 use rusqlite::Connection;
 
 use crate::{
     args::{Args, USAGE},
     db::Db,
+    events::{ItemChanged, OrderPlaced, category_tag, order_path},
     home::Home,
     process::AnyError,
     queries::{Dashboard, Menu, Order, Popular},
@@ -98,7 +103,7 @@ fn routes(app: App) -> Router {
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_method)
         // What HTTP itself knows of invalidation (RFC 9111 §4.4): a successful unsafe request frees the URI it was sent
-        // to. What else a change shows on, only the handlers know: they purge by tag.
+        // to. What else a change shows on, only the application knows: see `events`.
         .layer(InvalidationLayer::new(&cache))
         // Hits, misses and time of each request in `X-Cache-Hits` and its like, and a warning for those that take long.
         .layer(MonitorLayer::new(&cache))
@@ -109,6 +114,7 @@ fn routes(app: App) -> Router {
 #[derive(Clone)]
 struct App {
     cache: Cache,
+    rules: Invalidation,
     db: Db,
     address: SocketAddr,
     /// How long a GET page pretends to work after its query.
@@ -235,9 +241,7 @@ impl App {
             .ok_or_else(|| Failure::Invalid(format!("there is no item {item} on the menu")))?;
         // After the commit, or a page could be made from the old state behind the purge's back; before the answer, so
         // that whoever follows the redirect sees the order everywhere.
-        self.cache.purge_tag(ORDERS).await?;
-        // Not stored today. It costs nothing to free, and stays right if the page is given a layer one day.
-        self.cache.purge_page(&order_path(id)).await?;
+        self.rules.emit(OrderPlaced { id }).await?;
         Ok(id)
     }
 
@@ -253,10 +257,10 @@ impl App {
             .write(move |tx| queries::change_item(tx, id, &name, price))
             .await?
             .ok_or(NO_ITEM)?;
-        let tag = category_tag(&category.slug);
-        // The dashboard stays: what was sold keeps the name and the price of its day.
-        self.cache.purge_tags([MENU, tag.as_str()]).await?;
-        Ok(format!("/menu/{}", category.slug))
+        let page = format!("/menu/{}", category.slug);
+        let category = category.slug;
+        self.rules.emit(ItemChanged { category }).await?;
+        Ok(page)
     }
 }
 
@@ -266,14 +270,6 @@ async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::spawn(change).await?
-}
-
-fn order_path(id: i64) -> String {
-    format!("/orders/{id}")
-}
-
-fn category_tag(slug: &str) -> String {
-    format!("category:{slug}")
 }
 
 fn main() -> ExitCode {
@@ -295,6 +291,7 @@ fn run(args: Args) -> Result<(), AnyError> {
             .version(1)
             .build()?;
         Ok(routes(App {
+            rules: events::rules(&cache),
             cache,
             db,
             address,

@@ -12,7 +12,7 @@ use axum::{
     },
     response::{Html, IntoResponse, Redirect, Response},
 };
-use larder::{KeyPart, PurgeError};
+use larder::{InvalidationError, KeyPart};
 use maud::Markup;
 use serde_json::Value;
 
@@ -207,8 +207,8 @@ impl From<DbError> for Failure {
     }
 }
 
-impl From<PurgeError> for Failure {
-    fn from(error: PurgeError) -> Self {
+impl From<InvalidationError> for Failure {
+    fn from(error: InvalidationError) -> Self {
         crate::log::error(&error);
         Self::Purge
     }
