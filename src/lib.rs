@@ -31,7 +31,7 @@
 //! ```
 //!
 //! Start at [`Cache`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
-//! what handlers can ask for, [`control`] and [`monitor`] about the layers beside the cache; [`store`] is the contract of stores.
+//! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache; [`store`] is the contract of stores.
 //!
 //! # Features
 //!
@@ -53,6 +53,7 @@ pub mod extract;
 pub mod fuzzing;
 mod header;
 pub mod identity;
+pub mod invalidation;
 mod log;
 pub mod monitor;
 mod mutant;
@@ -70,6 +71,7 @@ pub use self::cache::{
 pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
+pub use self::invalidation::{Invalidation, InvalidationError};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{
     Anonymous, CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError,

@@ -100,6 +100,22 @@ mod events {
         );
     }
 
+    pub(crate) fn rule_failed(failure: &crate::invalidation::RuleFailure) {
+        tracing::error!(
+            rule = failure.name(),
+            event = failure.event(),
+            error = failure as &dyn std::error::Error,
+            "an invalidation rule failed"
+        );
+    }
+
+    pub(crate) fn events_dropped(events: usize) {
+        tracing::warn!(
+            events,
+            "events were dropped that nobody has emitted: they free nothing"
+        );
+    }
+
     pub(crate) fn credentials(route: &str) {
         tracing::warn!(
             route,
@@ -188,6 +204,10 @@ mod silence {
 
     #[cfg(feature = "redis")]
     pub(crate) fn redis_evicts(_: &str) {}
+
+    pub(crate) fn rule_failed(_: &crate::invalidation::RuleFailure) {}
+
+    pub(crate) fn events_dropped(_: usize) {}
 
     pub(crate) fn credentials(_: &str) {}
 

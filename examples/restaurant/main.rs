@@ -4,8 +4,8 @@
 //! cargo run --release --example restaurant
 //! ```
 //!
-//! Start here: the routes below say for each page how it is cached and why, and the two POST handlers say what a change
-//! frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags, `store` where pages are kept;
+//! Start here: the routes below say for each page how it is cached and why; the two POST handlers say what has happened,
+//! and `events` what that frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags, `store` where pages are kept;
 //! what the examples have in common stands in `examples/shared`. Several processes on one database share their pages in Redis:
 //!
 //! ```text
@@ -26,6 +26,7 @@ mod process;
 mod server;
 
 mod args;
+mod events;
 mod home;
 mod pages;
 mod queries;
@@ -47,13 +48,15 @@ use axum::{
     routing::{get, post},
 };
 use larder::{
-    Cache, CacheTags, InvalidationLayer, MonitorLayer, PurgeError, Purged, hours, minutes,
+    Cache, CacheTags, Invalidation, InvalidationError, InvalidationLayer, MonitorLayer, hours,
+    minutes,
 };
 use rusqlite::Connection;
 
 use crate::{
     args::{Args, USAGE},
     db::Db,
+    events::{ItemChanged, OrderPlaced, category_tag, order_path},
     home::Home,
     process::AnyError,
     queries::{Dashboard, Menu, Order, Popular},
@@ -105,7 +108,7 @@ fn routes(app: App) -> Router {
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_method)
         // What HTTP itself knows of invalidation (RFC 9111 §4.4): a successful unsafe request frees the URI it was sent
-        // to. What else a change shows on, only the handlers know: they purge by tag.
+        // to. What else a change shows on, only the application knows: see `events`.
         .layer(InvalidationLayer::new(&cache))
         // Hits, misses and time of each request in `X-Cache-Hits` and its like, and a warning for those that take long.
         .layer(MonitorLayer::new(&cache))
@@ -116,6 +119,7 @@ fn routes(app: App) -> Router {
 #[derive(Clone)]
 struct App {
     cache: Cache,
+    rules: Invalidation,
     db: Db,
     address: SocketAddr,
     /// How long a GET page pretends to work after its query.
@@ -242,9 +246,7 @@ impl App {
             .ok_or_else(|| Failure::Invalid(format!("there is no item {item} on the menu")))?;
         // After the commit, or a page could be made from the old state behind the purge's back; before the answer, so
         // that whoever follows the redirect sees the order everywhere.
-        owed(self.cache.purge_tag(ORDERS).await);
-        // Not stored today. It costs nothing to free, and stays right if the page is given a layer one day.
-        owed(self.cache.purge_page(&order_path(id)).await);
+        owed(self.rules.emit(OrderPlaced { id }).await);
         Ok(id)
     }
 
@@ -260,17 +262,17 @@ impl App {
             .write(move |tx| queries::change_item(tx, id, &name, price))
             .await?
             .ok_or(NO_ITEM)?;
-        let tag = category_tag(&category.slug);
-        // The dashboard stays: what was sold keeps the name and the price of its day.
-        owed(self.cache.purge_tags([MENU, tag.as_str()]).await);
-        Ok(format!("/menu/{}", category.slug))
+        let page = format!("/menu/{}", category.slug);
+        let category = category.slug;
+        owed(self.rules.emit(ItemChanged { category }).await);
+        Ok(page)
     }
 }
 
 /// A purge that Redis has not heard of is no reason to refuse a change that is in the database: it is kept and told later, and this process
 /// makes its pages itself until then. What the log says is that other processes may show the old state for as long.
-fn owed(purged: Result<Purged, PurgeError>) {
-    if let Err(error) = purged {
+fn owed<T>(emitted: Result<T, InvalidationError>) {
+    if let Err(error) = emitted {
         log::error(&error);
     }
 }
@@ -281,14 +283,6 @@ async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::spawn(change).await?
-}
-
-fn order_path(id: i64) -> String {
-    format!("/orders/{id}")
-}
-
-fn category_tag(slug: &str) -> String {
-    format!("category:{slug}")
 }
 
 fn main() -> ExitCode {
@@ -313,6 +307,7 @@ fn run(args: Args) -> Result<(), AnyError> {
             store::flush(&cache).await;
         }
         let app = App {
+            rules: events::rules(&cache),
             cache,
             db,
             address,

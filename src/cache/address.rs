@@ -157,7 +157,7 @@ impl Addressed {
 
 impl Shared {
     /// The mark of an address as a person writes it.
-    pub(super) fn address_mark(&self, address: &str) -> Option<Mark> {
+    pub(crate) fn address_mark(&self, address: &str) -> Option<Mark> {
         let whole = match address.strip_prefix("//") {
             Some(rest) => format!("http://{rest}"),
             None => address.to_owned(),

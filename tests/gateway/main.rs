@@ -21,6 +21,7 @@ mod fields;
 mod freeing;
 mod freshness;
 mod front;
+mod groups;
 mod heuristics;
 mod lengths;
 #[allow(dead_code, reason = "each test takes what it needs")]

@@ -23,6 +23,7 @@ mod followers;
 mod found;
 mod freeing;
 mod gateway_rules;
+mod groups;
 mod heads;
 mod histories;
 mod identities;

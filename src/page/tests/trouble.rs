@@ -311,3 +311,65 @@ async fn a_purge_that_hangs_is_an_error_after_the_timeout() {
         assert_eq!(world.cache.stats().store_errors, 2);
     }
 }
+
+/// It is written through: the layer of the page and the one round it have each tried, and said so to the counters.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_post_whose_purge_is_not_delivered_is_passed_on_and_not_stored() {
+    for at_once in [true, false] {
+        for trouble in UNWELL {
+            let store = Troubled::new(at_once);
+            let world = World::on(store.clone());
+            let (origin, site) = world.origin(world.cache.gateway());
+            origin.answers(|request| {
+                let fields = [
+                    ("cache-control", "max-age=60"),
+                    ("content-location", "/p"),
+                    ("cache-group-invalidation", "\"a\""),
+                ];
+                page(&fields, request.method().to_string())
+            });
+            let layered = InvalidationLayer::new(&world.cache).layer(site.service.clone());
+            let site = Site::of(world.clone(), site.runs.clone(), layered);
+            store.has(&[(Call::Purge, trouble)]);
+            let since = Instant::now();
+            let answer = site.ask(request(Method::POST, "/p", &[])).await;
+            assert_eq!((&*answer.body, answer.said()), ("POST", "fwd=method"));
+            assert!(since.elapsed() <= 2 * TIMEOUT, "{trouble:?}");
+            assert_eq!(world.cache.stats().store_errors, 2);
+            store.has(&[]);
+            let answer = site.get("/p").await;
+            assert_eq!((&*answer.body, answer.is_hit()), ("GET", false));
+            world.assert_at_rest().await;
+        }
+    }
+}
+
+/// What an unsafe method frees is outlawed by a purge, which every node sees, and never removed by hand.
+#[tokio::test(start_paused = true)]
+async fn an_unsafe_method_frees_by_a_purge_alone() {
+    for at_once in [true, false] {
+        let store = Troubled::new(at_once);
+        let world = World::on(store.clone());
+        let (origin, site) = world.origin(world.page());
+        origin.answers(|request| match *request.method() {
+            Method::GET => page(&[("cache-groups", "\"a\"")], "page"),
+            _ => page(
+                &[("location", "/q"), ("cache-group-invalidation", "\"a\"")],
+                "",
+            ),
+        });
+        let layered = InvalidationLayer::new(&world.cache).layer(site.service.clone());
+        let site = Site::of(world.clone(), site.runs.clone(), layered);
+        for target in ["/p", "/q", "/of-the-group"] {
+            site.get(target).await;
+            assert!(site.get(target).await.is_hit());
+        }
+        // Nothing else can be written.
+        store.has(&[(Call::Apply, Trouble::Fails)]);
+        site.ask(request(Method::PUT, "/p", &[])).await;
+        assert_eq!(world.cache.stats().store_errors, 0);
+        for target in ["/p", "/q", "/of-the-group"] {
+            assert!(!site.get(target).await.is_hit(), "{target}");
+        }
+    }
+}
