@@ -9,7 +9,7 @@ use crate::{
     client::{Answer, Client, send},
     process::{Fault as Proxied, Held, Options, Proxy, Redis},
     raw::within,
-    server::{Scratch, Server},
+    server::{Scratch, Server, command},
 };
 
 /// A row: what is done to the server, and what a GET may take and say until it is undone. Every answer has status 200.
@@ -148,6 +148,9 @@ const FAULTS: &[Fault] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fault_of_the_server_fails_a_request_or_loses_a_purge() {
+    // It may have to be built first, which takes longer than anything below.
+    let built = tokio::task::spawn_blocking(|| command(&[])).await;
+    drop(built.expect("the restaurant is built"));
     stream::iter(FAULTS)
         .map(|fault| tokio::spawn(happens(fault)))
         .buffer_unordered(4)
@@ -169,11 +172,8 @@ async fn happens(fault: &'static Fault) {
     let name = fault.name;
     let dir = Scratch::new();
     let mut stage = Stage::set(&dir).await;
-    // Both forms of the menu are stored.
-    within("the menu is stored", async {
-        while said(&stage.menu().await) != "hit" {}
-    })
-    .await;
+    let stored = async { while said(&stage.menu().await) != "hit" {} };
+    within("the menu is stored", stored).await;
     stage.undergo(fault.done).await;
     for nth in 0..8 {
         let begun = Instant::now();
@@ -187,8 +187,9 @@ async fn happens(fault: &'static Fault) {
         );
         assert!(
             fault.says.contains(&said),
-            "{name}, request {nth}: {said}, where {}: {answer:?}",
-            fault.reason
+            "{name}, request {nth}: {said}, but {}: {:?}",
+            fault.reason,
+            answer.headers
         );
     }
 
@@ -223,10 +224,12 @@ async fn happens(fault: &'static Fault) {
 /// What became of a request.
 fn said(answer: &Answer) -> &'static str {
     let status = answer.cache();
-    match (status.is_hit(), status.get("fwd"), status.get("stored")) {
-        (true, _, _) => "hit",
-        (_, Some("bypass"), _) => "bypass",
-        (_, _, Some(_)) => "stored",
+    match status.get("fwd") {
+        _ if status.is_hit() => "hit",
+        Some("bypass") => "bypass",
+        // The one before is still being stored.
+        _ if status.get("collapsed").is_some() => "stored",
+        _ if status.get("stored").is_some() => "stored",
         _ => "missed",
     }
 }

@@ -47,25 +47,26 @@ pub(crate) struct Redis {
 impl Redis {
     /// Starts a server without persistence on a free port, and waits until it answers.
     pub(crate) async fn start(options: Options) -> Self {
-        let dir = directory();
-        if options.tls {
-            certificates(&dir);
-        }
+        let mut failed = String::new();
         // Between the choice of a port and its use, somebody else may take it.
         for _ in 0..10 {
-            let port = free_port();
-            let process = spawn(&dir, port, &options);
+            let (dir, port) = (directory(), free_port());
+            if options.tls {
+                certificates(&dir);
+            }
+            let process = Mutex::new(spawn(&dir, port, &options));
             let redis = Self {
                 port,
-                dir: dir.clone(),
+                dir,
                 options: options.clone(),
-                process: Mutex::new(process),
+                process,
             };
             if redis.is_up().await {
                 return redis;
             }
+            failed = log(&redis.dir);
         }
-        panic!("redis-server does not start:\n{}", log(&dir));
+        panic!("redis-server does not start:\n{failed}");
     }
 
     /// Starts it again after [`kill`](Self::kill): on the same port, and empty.

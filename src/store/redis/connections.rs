@@ -95,6 +95,10 @@ impl Connections {
     }
 
     /// Sends commands at once, and waits for all answers; one for each, in their order.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "batches of scripts come with the values")
+    )]
     pub(super) async fn send_many(
         &self,
         commands: &[Cmd],
@@ -194,9 +198,9 @@ impl Connections {
         let answers = shared
             .exchange(&mut link.connection, commands, check, call.left())
             .await;
-        if let Err(failure) = &answers
-            && failure.ends_connection()
-        {
+        let in_time = !matches!(answers, Err(Failure::NoAnswer(_)));
+        let is_silent = link.note(in_time);
+        if is_silent || answers.as_ref().is_err_and(Failure::ends_connection) {
             shared.slots[slot].discard(&link);
         }
         answers

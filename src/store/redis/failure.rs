@@ -71,6 +71,10 @@ impl Failure {
     }
 
     /// The code of the error that the server answered, where that is what `error` is about.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for whoever treats one answer apart")
+    )]
     pub(super) fn code(error: &StoreError) -> Option<&str> {
         std::error::Error::source(error)?
             .downcast_ref::<Self>()?

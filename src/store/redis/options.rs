@@ -104,6 +104,16 @@ impl RedisStore {
     ///
     /// One attempt to connect is made, and its failure only logged: a node starts while its server is away, and uses it when it is there.
     ///
+    /// ```
+    /// use larder::store::redis::RedisStore;
+    ///
+    /// # async fn start() -> Result<(), larder::store::redis::RedisStoreError> {
+    /// let store = RedisStore::connect("redis://127.0.0.1:6379/0").await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The URL cannot be used. Nothing that the server does is an error here.
@@ -144,6 +154,16 @@ impl RedisStore {
     /// Each call takes one of its connections and gives it back, so that the limits of the pool hold. That costs one or two more round trips
     /// for each call than the store's own connections do. A connection has to be there within the
     /// [acquire timeout](RedisStoreBuilder::acquire_timeout), the time to make one included.
+    ///
+    /// ```
+    /// use deadpool_redis::{Config, Runtime};
+    /// use larder::store::redis::RedisStore;
+    ///
+    /// let pool = Config::from_url("redis://127.0.0.1").create_pool(Some(Runtime::Tokio1))?;
+    /// let store = RedisStore::from_pool(pool).build()?;
+    /// # drop(store);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_pool(pool: Pool) -> RedisStoreBuilder {
         RedisStoreBuilder::new(Origin::Pool(pool))
     }

@@ -1,6 +1,7 @@
 //! A place for one shared connection, which one caller opens and the others wait for.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -15,6 +16,25 @@ pub(super) type Opened<C> = Option<Result<Link<C>, Failure>>;
 pub(super) struct Link<C> {
     pub(super) connection: C,
     number: u64,
+    /// How many answers in a row did not come in time.
+    late: Arc<AtomicU32>,
+}
+
+/// After so many answers in a row that did not come in time, a connection is given up: the machine at its other end may be gone without a word,
+/// while those that share the load with it are well.
+const LATE: u32 = 3;
+
+impl<C> Link<C> {
+    /// Takes note of an answer, or of one that did not come in time. Is the connection to be given up?
+    pub(super) fn note(&self, in_time: bool) -> bool {
+        match in_time {
+            true => {
+                self.late.store(0, Ordering::Relaxed);
+                false
+            }
+            false => self.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE,
+        }
+    }
 }
 
 /// A place for one connection.
@@ -93,7 +113,11 @@ impl<C: Clone> Slot<C> {
             let mut inner = self.lock();
             inner.opened += 1;
             let number = inner.opened;
-            let result = result.map(|connection| Link { connection, number });
+            let result = result.map(|connection| Link {
+                connection,
+                number,
+                late: Arc::default(),
+            });
             inner.state = match &result {
                 Ok(link) => State::Open {
                     link: link.clone(),
@@ -188,6 +212,16 @@ mod tests {
         assert!(matches!(slot.next(now, SPAN), Next::Use { link, .. } if link.connection == 8));
         slot.clear();
         assert!(matches!(slot.next(now, SPAN), Next::Open(..)));
+    }
+
+    #[test]
+    fn a_connection_that_stays_silent_is_given_up() {
+        let (_, link, _) = opened();
+        let clone = link.clone();
+        let answers = [false, false, true, false, false, false];
+        let noted = answers.map(|in_time| clone.note(in_time));
+        assert_eq!(noted, [false, false, false, false, false, true]);
+        assert!(link.note(false), "clones are one connection");
     }
 
     #[test]
