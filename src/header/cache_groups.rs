@@ -81,7 +81,7 @@ groups! {
     ///
     /// ```
     /// use axum::response::IntoResponse;
-    /// use larder::{CacheGroups, GroupNameError};
+    /// use larder::CacheGroups;
     ///
     /// async fn scores() -> Result<impl IntoResponse, String> {
     ///     let groups = CacheGroups::new(["scores", "australia"]).map_err(|error| error.to_string())?;
@@ -104,7 +104,7 @@ groups! {
     ///
     /// ```
     /// use axum::response::{IntoResponse, Redirect};
-    /// use larder::{CacheGroupInvalidation, GroupNameError};
+    /// use larder::CacheGroupInvalidation;
     ///
     /// async fn goal() -> Result<impl IntoResponse, String> {
     ///     let freed = CacheGroupInvalidation::new(["scores"]).map_err(|error| error.to_string())?;

@@ -12,7 +12,7 @@ const FRESH: &str = "Cache-Control: max-age=3600";
 
 /// Pages with the field that `X-Field` asks for; any other method answers with it, and with the status of `X-Status`.
 async fn stage() -> Stage {
-    Stage::start(|asked, nth| answer(asked, nth)).await
+    Stage::start(answer).await
 }
 
 fn answer(asked: &Asked, nth: usize) -> Vec<u8> {

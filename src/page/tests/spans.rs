@@ -117,3 +117,52 @@ async fn a_fill_is_a_span_that_ends_with_its_reason() {
         assert!(!said.contains(secret), "{said}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_freed_is_told() {
+    use super::stores::{Call, Trouble, Troubled};
+    use crate::{Invalidation, InvalidationLayer};
+
+    let _second = tracing::Dispatch::new(Listener::default());
+    let listener = Listener::default();
+    let _listening = tracing::subscriber::set_default(listener.clone());
+    let store = Troubled::new(true);
+    let world = World::on(store.clone());
+    let rules = Invalidation::new(&world.cache)
+        .try_on::<u8>(|_, purges| {
+            purges.tag("menu");
+            Err("no stock".into())
+        })
+        .named("stock");
+    let pending = || {
+        let mut pending = rules.pending();
+        pending.add(1_u8);
+        pending.add(2_u8);
+        pending
+    };
+    drop(pending());
+    let dropped = "event message=events were dropped that nobody has emitted: they free nothing";
+    assert_eq!(listener.taken(), [format!("{dropped} events=2")]);
+    pending().discard();
+    drop(rules.pending());
+    assert_eq!(listener.taken(), [""; 0]);
+
+    store.has(&[(Call::Purge, Trouble::Fails)]);
+    rules.emit(1_u8).await.unwrap_err();
+    let failed = "event message=an invalidation rule failed rule=\"stock\" event=\"u8\"";
+    let undelivered = "event message=a purge was not delivered";
+    let told = listener.taken();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with(failed) && told[0].contains("no stock"));
+    assert!(told[1].starts_with(undelivered), "{told:?}");
+
+    let site = world.site(world.page(), async |_| page(&[], ""));
+    let layered = InvalidationLayer::new(&world.cache).layer(site.service.clone());
+    let site = Site::of(world.clone(), site.runs.clone(), layered);
+    site.ask(request(Method::PUT, "/menu", &[])).await;
+    let told = listener.taken();
+    assert!(
+        told.iter().any(|line| line.starts_with(undelivered)),
+        "{told:?}"
+    );
+}
