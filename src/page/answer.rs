@@ -54,13 +54,17 @@ pub(super) fn from_record<B>(
         false => outcome,
     };
     let is_plain = match outcome.reason {
-        Reason::Hit | Reason::StaleHit(_) => shown != Shown::Detail,
+        Reason::Hit => shown != Shown::Detail,
+        Reason::StaleHit(_) => shown != Shown::Detail && !stored.is_cut_short(&record.times),
         _ => false,
     };
     let mut headers = if is_plain {
         stored.hit_headers(age, &cache.name, shows)
     } else {
-        let ttl = stored.ttl(age);
+        let ttl = match stored.is_cut_short(&record.times) {
+            true => record.times.left(now),
+            false => stored.ttl(age),
+        };
         let status = status_of(&page.cache, outcome.with_ttl(ttl), wish.told);
         stored.shared_headers(Some(age), status, shows)
     };

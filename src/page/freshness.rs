@@ -122,6 +122,14 @@ fn date_of(headers: &HeaderMap, now: SystemTime) -> Option<SystemTime> {
     headers.get(DATE).and_then(|value| date::parse(value, now))
 }
 
+impl Times {
+    /// What is left of the freshness, in seconds; what is stale has less than none.
+    pub(super) fn left(&self, now: Now) -> i64 {
+        let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        seconds(self.fresh_until.since(now)) - seconds(now.since(self.fresh_until))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;

@@ -5,6 +5,7 @@ mod wire;
 use std::any::Any;
 use std::mem::size_of;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG};
@@ -16,7 +17,7 @@ use super::compressible::is_compressible;
 use super::terms::Terms;
 use crate::clock::Now;
 use crate::header::{CacheName, Member, cache_status, strip_hop_by_hop};
-use crate::store::HeadObject;
+use crate::store::{HeadObject, Times};
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -216,6 +217,11 @@ impl StoredPage {
     /// What is left of its lifetime at this age, in seconds.
     pub(super) fn ttl(&self, age: u64) -> i64 {
         i64::try_from(self.lifetime).unwrap_or(i64::MAX) - i64::try_from(age).unwrap_or(i64::MAX)
+    }
+
+    /// Has a soft purge ended its freshness before its lifetime was over?
+    pub(super) fn is_cut_short(&self, times: &Times) -> bool {
+        times.fresh_until < times.born + Duration::from_secs(self.lifetime)
     }
 
     /// The fields of an answer from the store at this age. `status` is written if the request may see it.

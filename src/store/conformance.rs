@@ -100,7 +100,6 @@ where
     a_soft_purge_makes_nothing_fresher(make().await).await;
     a_soft_purge_reaches_fills_under_way(make().await).await;
     soft_and_hard_purges_leave_each_other(make().await).await;
-    a_longer_life_does_not_undo_a_soft_purge(make().await).await;
 
     a_count_keeps_all_but_the_number(make().await).await;
     a_count_begins_only_where_no_valid_number_stands(make().await).await;
@@ -110,10 +109,12 @@ where
     a_life_changes_lifetimes_alone(make().await).await;
     a_life_revives_nothing(make().await).await;
     a_life_of_the_same_record_is_for_no_other(make().await).await;
+    a_longer_life_does_not_undo_a_soft_purge(make().await).await;
 
     a_reader_sees_the_old_record_or_the_new_one(make().await).await;
     of_many_that_write_on_one_condition_one_succeeds(make().await).await;
     of_many_that_count_none_is_lost(make().await).await;
+    what_is_validated_while_a_purge_looks_for_it_is_gone(make().await).await;
     no_purge_loses_a_race(make().await).await;
 
     a_scan_brings_what_starts_with_its_prefix(make().await).await;

@@ -196,8 +196,8 @@ pub enum Removal {
 ///
 /// `get` answers no record for absent, for past [`Times::keep_until`] and for outlawed alike; an error always means that the store itself is
 /// unwell. A `Put` replaces the previous record in one step: a reader sees the old one or the new one, never a mixture. Once `purge` has
-/// returned `Ok`, no later `get` of any reader of this store brings what it struck, whatever fill was under way. [`conformance`] proves
-/// these sentences for a store.
+/// returned `Ok`, no later `get` of any reader of this store brings what it struck, whatever fill was under way; what a
+/// [soft](Purge::Soft) one has struck it brings with its freshness ended. [`conformance`] proves these sentences for a store.
 ///
 /// Time is passed in; a store that has a clock of its own (a remote one) may prefer it.
 #[async_trait]

@@ -13,14 +13,15 @@ pub enum Op {
     Put(Arc<Record>, When),
     /// Takes away what stands under the key.
     Remove(If),
-    /// Adds to the number that stands under the key ([`Kind::Number`](super::Kind::Number)), and keeps its lifetimes.
+    /// Adds to the number that stands under the key ([`Kind::Number`](super::Kind::Number)), and keeps its lifetimes, its stamp and its marks.
     Count {
         /// What is added.
         by: i64,
         /// What is filed where there is no valid record: a number that counts `by` already. Without one that is [`Done::Nothing`].
         create: Option<Arc<Record>>,
     },
-    /// Gives the valid record under the key other lifetimes. Its stamp stays: what is old is not made younger.
+    /// Gives the valid record under the key other lifetimes ([`Done::Stored`]). Its stamp stays: what is old is not made younger, and what a
+    /// soft purge has made stale not fresh.
     Life {
         /// See [`Times::fresh_until`](super::Times::fresh_until).
         fresh_until: Now,

@@ -29,6 +29,7 @@ enum Flaw {
     MatchesNoNames,
     MatchesButLetsFillsIn,
     MatchesOldRecordsAlone,
+    MatchesButGivesAway,
     TakesSoftForNothing,
     TakesSoftForHard,
     MakesFresherSoftly,
@@ -49,7 +50,7 @@ enum Flaw {
 }
 
 /// Each flaw, and the sentence that it breaks first.
-const FLAWS: [(Flaw, &str); 30] = [
+const FLAWS: [(Flaw, &str); 31] = [
     (Flaw::KeepsForEver, "past its keep_until is gone"),
     (Flaw::AnswersInDisorder, "in the order of its questions"),
     (Flaw::MissesAtOnce, "a look at once finds the same record"),
@@ -71,7 +72,11 @@ const FLAWS: [(Flaw, &str); 30] = [
         Flaw::MatchesButLetsFillsIn,
         "a purge by predicate refuses the fills under way",
     ),
-    (Flaw::MatchesOldRecordsAlone, "a purge"),
+    (
+        Flaw::MatchesOldRecordsAlone,
+        "while a purge looked for it is gone",
+    ),
+    (Flaw::MatchesButGivesAway, "is given to nobody"),
     (Flaw::TakesSoftForNothing, "ends freshness at its moment"),
     (Flaw::TakesSoftForHard, "purged softly is still there"),
     (
@@ -189,7 +194,8 @@ impl Flawed {
         self.store.purge(&nothing, now).await.unwrap()
     }
 
-    async fn remove(&self, found: impl Fn(&[u8]) -> bool) -> u64 {
+    /// Removes what is found and older than that.
+    async fn remove(&self, found: impl Fn(&[u8]) -> bool, young: u64) -> u64 {
         let mut keys = Vec::new();
         {
             let mut scan = self.store.scan(Key::new(b""), usize::MAX);
@@ -197,12 +203,17 @@ impl Flawed {
                 keys.push(scanned.key);
             }
         }
-        keys.retain(|key| found(key));
-        for key in &keys {
-            let remove = [(Key::new(key), Op::Remove(If::Any))];
-            self.store.apply(&remove, now()).await.unwrap();
+        let mut removed = 0;
+        for key in keys.iter().filter(|key| found(key)) {
+            let key = Key::new(key);
+            let standing = self.store.get(&[key], now()).await.unwrap().remove(0);
+            if let Some(old) = standing.record.filter(|old| old.stamp.seq < young) {
+                let remove = [(key, Op::Remove(If::Same(old.id)))];
+                self.store.apply(&remove, now()).await.unwrap();
+                removed += 1;
+            }
         }
-        keys.len() as u64
+        removed
     }
 
     async fn apply_one(&self, key: Key<'_>, mut op: Op, now: Now) -> Done {
@@ -219,8 +230,22 @@ impl Flawed {
             (Flaw::BeginsEveryCount, Op::Count { by, create }) if create.is_none() => {
                 *create = Some(number(times(), self.stamp().await, "", &[], *by));
             }
-            (Flaw::BeginsCountsUnfenced, Op::Count { by, create }) if create.is_some() => {
-                *create = Some(number(times(), self.stamp().await, "", &[], *by));
+            (
+                Flaw::BeginsCountsUnfenced,
+                Op::Count {
+                    create: Some(create),
+                    ..
+                },
+            ) => {
+                let young = Record::new(
+                    create.kind,
+                    self.stamp().await,
+                    create.times,
+                    create.marks.clone(),
+                    create.head.clone(),
+                    create.body.clone(),
+                );
+                *create = young.into();
             }
             (Flaw::CountsInTwoSteps, Op::Count { by, .. }) => {
                 let found = self.store.get(&[key], now).await.unwrap();
@@ -333,7 +358,7 @@ impl Store for Flawed {
                 self.store.purge(&Purge::Keys(keys.collect()), now).await
             }
             (Flaw::PurgesEverything, _) => {
-                self.remove(|_| true).await;
+                self.remove(|_| true, u64::MAX).await;
                 self.store.purge(purge, now).await
             }
             (Flaw::PurgesTheFirstKeyAlone, Purge::Keys(keys)) => {
@@ -350,37 +375,22 @@ impl Store for Flawed {
                 Ok(self.move_on(now).await)
             }
             (Flaw::MatchesButLetsFillsIn, Purge::Matching(matching)) => {
-                let removed = self.remove(|key| matching.finds(key)).await;
+                let removed = self.remove(|key| matching.finds(key), u64::MAX).await;
                 let stamp = self.move_on(now).await.stamp;
                 Ok(Struck { stamp, removed })
             }
-            // It spares what was stored since it began, validations of what it was to find among them.
-            (Flaw::MatchesOldRecordsAlone, Purge::Matching(matching)) => {
+            (
+                Flaw::MatchesOldRecordsAlone | Flaw::MatchesButGivesAway,
+                Purge::Matching(matching),
+            ) => {
                 let none = Matching::by(KeyBuf::new(b"".as_slice()), |_| false);
-                let struck = self.store.purge(&Purge::Matching(none), now).await?;
-                tokio::time::sleep(Duration::from_millis(2)).await;
-                let mut found = Vec::new();
-                {
-                    let mut scan = self.store.scan(Key::new(b""), usize::MAX);
-                    while let Some(Ok(scanned)) = super::ask::next(&mut scan).await {
-                        found.push(scanned.key);
-                    }
-                }
-                found.retain(|key| matching.finds(key));
-                let mut removed = 0;
-                for key in &found {
-                    let key = Key::new(key);
-                    let standing = self.store.get(&[key], now).await.unwrap().remove(0).record;
-                    if let Some(old) = standing.filter(|old| old.stamp.seq < struck.stamp.seq) {
-                        let remove = Op::Remove(If::Same(old.id));
-                        self.store.apply(&[(key, remove)], now).await.unwrap();
-                        removed += 1;
-                    }
-                }
-                Ok(Struck {
-                    stamp: struck.stamp,
-                    removed,
-                })
+                let stamp = self.store.purge(&Purge::Matching(none), now).await?.stamp;
+                let young = match self.flaw {
+                    Flaw::MatchesOldRecordsAlone => stamp.seq,
+                    _ => u64::MAX,
+                };
+                let removed = self.remove(|key| matching.finds(key), young).await;
+                Ok(Struck { stamp, removed })
             }
             (Flaw::TakesSoftForHard, Purge::Soft(marks, _)) => {
                 self.store.purge(&Purge::Marks(marks.clone()), now).await

@@ -3,11 +3,12 @@
 //! Nothing here depends on who wins: each check states what may be seen whatever the order was.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::ask::{
-    apply, fill, get, key_mark, now, number, on_threads, purge_at, put, record, record_for, remove,
-    stamp, standing, tag, times,
+    admits, apply, fill, get, key_mark, now, number, on_threads, purge_at, put, record, record_for,
+    remove, stamp, standing, tag, times,
 };
 use crate::store::{
     Done, Head, If, Key, KeyBuf, Matching, Op, Purge, Record, RecordId, Store, When,
@@ -157,6 +158,64 @@ pub async fn no_purge_loses_a_race<S: Store>(store: S) {
         let left = get(&storm.store, key).await.record;
         assert!(left.is_none(), "after the last purge nothing is left");
         fill(&storm.store, key, &["namespace"], "0").await;
+    }
+}
+
+/// A purge by predicate finds a record, and while it looks on, somebody validates that record: an origin that does not notice every change says
+/// that it still holds.
+pub async fn what_is_validated_while_a_purge_looks_for_it_is_gone<S: Store>(store: S) {
+    let store = Arc::new(store);
+    let stands = fill(&*store, "a", &["t"], "from before").await;
+    let (is_found, is_validated) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+    let validating = (store.clone(), is_found.clone(), is_validated.clone());
+    let stamps = on_threads(2, move |n| {
+        let (store, is_found, is_validated) = validating.clone();
+        async move {
+            if n == 0 {
+                let found = move |key: &[u8]| {
+                    if key == b"a" && !is_found.swap(true, Ordering::SeqCst) {
+                        wait_for(&is_validated);
+                    }
+                    key == b"a"
+                };
+                let purge = Matching::by(KeyBuf::new(b"".as_slice()), found);
+                purge_at(&*store, &Purge::Matching(purge), now()).await;
+                return None;
+            }
+            wait_for(&is_found);
+            let found = get(&*store, "a").await;
+            if let Some(read) = &found.record {
+                let merged = record(found.stamp, "a", &["t"], "from before");
+                put(&*store, "a", &merged, When::Same(read.id)).await;
+            }
+            is_validated.store(true, Ordering::SeqCst);
+            found.record.map(|_| found.stamp)
+        }
+    })
+    .await;
+    assert!(
+        get(&*store, "a").await.record.is_none(),
+        "what was validated while a purge looked for it is gone"
+    );
+    for stamp in stamps.into_iter().flatten() {
+        assert!(
+            !admits(&*store, stamp, &[key_mark("a"), tag("t")]).await,
+            "what was validated while a purge looked for it is given to nobody"
+        );
+        let late = record(stamp, "a", &["t"], "from before");
+        for when in [When::Fenced, When::Same(stands)] {
+            assert_ne!(put(&*store, "a", &late, when).await, Done::Stored);
+        }
+    }
+}
+
+/// Holds this thread up until that has happened, but not for ever: it may have to wait for this thread.
+fn wait_for(happens: &AtomicBool) {
+    for _ in 0..1_000 {
+        if happens.load(Ordering::SeqCst) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
