@@ -151,11 +151,14 @@ async fn no_fault_of_the_server_fails_a_request_or_loses_a_purge() {
     // It may have to be built first, which takes longer than anything below.
     let built = tokio::task::spawn_blocking(|| command(&[])).await;
     drop(built.expect("the restaurant is built"));
-    stream::iter(FAULTS)
+    let ended: Vec<_> = stream::iter(FAULTS)
         .map(|fault| tokio::spawn(happens(fault)))
         .buffer_unordered(4)
-        .for_each(|ended| std::future::ready(ended.expect("the fault is told above")))
+        .collect()
         .await;
+    for fault in ended {
+        fault.expect("what went wrong is told above");
+    }
 }
 
 /// A restaurant on a server behind a proxy, with another one that reaches it directly.
