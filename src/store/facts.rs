@@ -20,6 +20,8 @@ pub struct StoreFacts {
     pub expirations: Option<u64>,
     /// How many purges this node owes it, where it is elsewhere.
     pub undelivered: Option<u64>,
+    /// How many entries this node could not read, and removed, where entries are read from elsewhere: torn, foreign, or of another format.
+    pub unreadable: Option<u64>,
     /// What the server behind it says, where there is one.
     pub server: Option<ServerFacts>,
 }

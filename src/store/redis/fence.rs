@@ -30,6 +30,7 @@ static FOLLOW: Script = script!("scripts/follow.lua");
 static RENEW: Script = script!("scripts/renew.lua");
 static SWEEP: Script = script!("scripts/sweep.lua");
 pub(super) static APPLY: Script = script!("scripts/apply.lua");
+pub(super) static DISCARD: Script = script!("scripts/discard.lua");
 pub(super) static PEEK: Script = script!("scripts/peek.lua");
 
 /// How many marks of each set are read at once.

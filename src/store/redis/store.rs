@@ -1,7 +1,7 @@
 //! The [`Store`] in Redis: reads decided by the mirror, changes by scripts.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::bounds::Bounds;
 use super::change::Change;
 use super::connections::Connections;
 use super::entry;
-use super::fence::{APPLY, FenceState, OnBehalf};
+use super::fence::{APPLY, DISCARD, FenceState, OnBehalf};
 use super::layout::{Layout, entry_name, pattern};
 use super::mirror::{Fence, Judgement};
 use super::queue::{Strike, Sweep};
@@ -37,6 +37,8 @@ pub(super) struct Server {
     pub(super) bounds: Bounds,
     spaces: Mutex<HashMap<String, Weak<FenceState>>>,
     background: Background,
+    /// How many entries could not be read.
+    unreadable: AtomicU64,
 }
 
 impl Server {
@@ -46,6 +48,7 @@ impl Server {
             bounds,
             spaces: Mutex::default(),
             background: Background::new(64),
+            unreadable: AtomicU64::new(0),
         })
     }
 
@@ -114,8 +117,7 @@ impl Part {
         Err(StoreError::new("read", "the server keeps changing"))
     }
 
-    fn found(&self, key: Key<'_>, value: Value, now: Now) -> Option<Arc<Record>> {
-        let (full, record) = entry::decode(&Bytes::from(reply::bulk(value)?))?;
+    fn found(&self, key: Key<'_>, full: &[u8], record: Record, now: Now) -> Option<Arc<Record>> {
         if full != key.as_bytes() || record.times.keep_until <= now {
             return None;
         }
@@ -131,6 +133,14 @@ impl Part {
             Judgement::Stale(_) => Some(Arc::new(record)),
             Judgement::Outlawed => None,
         }
+    }
+
+    /// Takes away what cannot be read: scripts look at the beginning of an entry alone, and might take it for a valid one.
+    async fn discard(&self, name: &[u8], bytes: &[u8]) {
+        self.server.unreadable.fetch_add(1, Ordering::Relaxed);
+        let beginning = &bytes[..bytes.len().min(entry::FIXED)];
+        // What is left there is met again by the next read.
+        let _ = self.fence.run(&DISCARD, &[name], &[beginning]).await;
     }
 
     async fn change(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
@@ -225,11 +235,24 @@ impl Store for Part {
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
         let names: Vec<Vec<u8>> = keys.iter().map(|key| self.name(*key)).collect();
         let (values, fence) = self.read(&names, now).await?;
-        let found = keys.iter().zip(values).map(|(key, value)| Found {
-            record: self.found(*key, value, now),
-            stamp: fence.stamp,
-        });
-        Ok(found.collect())
+        let mut found = Vec::with_capacity(keys.len());
+        for ((key, name), value) in keys.iter().zip(&names).zip(values) {
+            let record = match reply::bulk(value).map(Bytes::from) {
+                None => None,
+                Some(bytes) => match entry::decode(&bytes) {
+                    Some((full, record)) => self.found(*key, &full, record, now),
+                    None => {
+                        self.discard(name, &bytes).await;
+                        None
+                    }
+                },
+            };
+            found.push(Found {
+                record,
+                stamp: fence.stamp,
+            });
+        }
+        Ok(found)
     }
 
     async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
@@ -297,6 +320,7 @@ impl Store for Part {
     async fn facts(&self) -> Result<StoreFacts, StoreError> {
         let mut facts = facts::ask(&self.server.connections).await?;
         facts.undelivered = Some(self.fence.queue.len() as u64);
+        facts.unreadable = Some(self.server.unreadable.load(Ordering::Relaxed));
         Ok(facts)
     }
 
