@@ -137,6 +137,7 @@ async fn warm(site: &Site) {
 
 async fn ask(mut site: Site) -> Response<Body> {
     let request = Request::get("/menu")
+        .header("host", "shop.example")
         .body(Body::empty())
         .expect("a request");
     let site = site.ready().await.expect("it is ready");

@@ -31,6 +31,8 @@ mod stamp;
 mod tags;
 mod version;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -304,13 +306,17 @@ impl Shared {
     }
 
     async fn facts(&self) -> Result<StoreFacts, StoreError> {
-        match self.store.facts_now() {
-            Poll::Ready(answer) => self.noted(answer),
+        let mut asking = pin!(self.store.facts());
+        // A store in memory answers at once, and needs no runtime's timer.
+        let at_once = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await;
+        let answer = match at_once {
+            Poll::Ready(answer) => answer,
             Poll::Pending => {
-                let asked = tokio::time::timeout(self.store_timeout, self.store.facts()).await;
-                self.noted(asked.unwrap_or_else(|late| Err(StoreError::new("describe", late))))
+                let asked = tokio::time::timeout(self.store_timeout, asking).await;
+                asked.unwrap_or_else(|late| Err(StoreError::new("describe", late)))
             }
-        }
+        };
+        self.noted(answer)
     }
 
     async fn within<T>(

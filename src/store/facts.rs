@@ -18,6 +18,8 @@ pub struct StoreFacts {
     pub evictions: Option<u64>,
     /// How many records were taken away since their time was over, as far as that was noticed.
     pub expirations: Option<u64>,
+    /// Is it asked at all, where it is elsewhere? Not while it is left alone after failures.
+    pub asked: Option<bool>,
     /// How many purges this node owes it, where it is elsewhere.
     pub undelivered: Option<u64>,
     /// How many entries this node could not read, and removed, where entries are read from elsewhere: torn, foreign, or of another format.

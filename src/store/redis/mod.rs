@@ -63,6 +63,7 @@ mod process;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
 
@@ -165,6 +166,10 @@ impl Store for RedisStore {
         budget: usize,
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         self.part.scan(prefix, budget)
+    }
+
+    fn facts_now(&self) -> Poll<Result<StoreFacts, StoreError>> {
+        self.part.facts_now()
     }
 
     async fn facts(&self) -> Result<StoreFacts, StoreError> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use deadpool_redis::redis::{Cmd, Value};
 
 use super::bounds::Bounds;
+use super::breaker::Circuit;
 use super::change::Change;
 use super::connections::Connections;
 use super::entry;
@@ -317,10 +319,23 @@ impl Store for Part {
         ))
     }
 
+    /// What this node knows by itself.
+    fn facts_now(&self) -> Poll<Result<StoreFacts, StoreError>> {
+        Poll::Ready(Ok(StoreFacts {
+            asked: Some(self.server.connections.state() != Circuit::Open),
+            undelivered: Some(self.fence.queue.len() as u64),
+            unreadable: Some(self.server.unreadable.load(Ordering::Relaxed)),
+            ..StoreFacts::default()
+        }))
+    }
+
     async fn facts(&self) -> Result<StoreFacts, StoreError> {
         let mut facts = facts::ask(&self.server.connections).await?;
-        facts.undelivered = Some(self.fence.queue.len() as u64);
-        facts.unreadable = Some(self.server.unreadable.load(Ordering::Relaxed));
+        if let Poll::Ready(Ok(own)) = self.facts_now() {
+            facts.asked = own.asked;
+            facts.undelivered = own.undelivered;
+            facts.unreadable = own.unreadable;
+        }
         Ok(facts)
     }
 
