@@ -30,6 +30,20 @@
 //! # }
 //! ```
 //!
+//! What is no page is kept as a value, which is freed by the same tags:
+//!
+//! ```
+//! # use larder::{Cache, MIB, MemoryStore, hours};
+//! # async fn count_orders() -> u64 { 41 }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let cache = Cache::builder(MemoryStore::new(64 * MIB)).build()?;
+//! let orders: u64 = cache.get_or_set("orders:today", hours(1), async || count_orders().await).tag("orders").await?;
+//! # assert_eq!(orders, 41);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Start at [`Cache`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
 //! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache; [`store`] is the contract of stores.
 //!

@@ -49,6 +49,38 @@ where
     }
 }
 
+/// Runs the contract of a cache's values, each sentence of it on a cache of its own from `make`: for stores of the application's own, beside
+/// [`conformance`](crate::store::conformance).
+///
+/// Each cache has an empty store, or an empty part of one, and a default lifetime of 5 minutes. `wait` lets time pass on the clock of the
+/// caches; it is asked for half a second at most.
+///
+/// ```
+/// use larder::clock::ManualClock;
+/// use larder::{Cache, MIB, MemoryStore, testing::values_contract};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let clock = ManualClock::new();
+/// let make = || async {
+///     let cache = Cache::builder(MemoryStore::new(MIB)).clock(clock.clone());
+///     cache.build().expect("its options make sense")
+/// };
+/// values_contract(make, |span| std::future::ready(clock.advance(span))).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// With what was broken.
+pub async fn values_contract<C, W>(make: impl Fn() -> C, wait: impl Fn(std::time::Duration) -> W)
+where
+    C: Future<Output = crate::Cache>,
+    W: Future<Output = ()>,
+{
+    crate::cache::contract::run(make, wait).await;
+}
+
 /// Why an answer is none that the page cache stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

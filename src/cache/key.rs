@@ -44,8 +44,7 @@ impl Shared {
 
     /// The name in the full key of a value of this cache.
     pub(super) fn name_in<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        let rest = key.strip_prefix(&*self.space)?;
-        rest.strip_prefix(&[Role::Value as u8])
+        name_after(key.strip_prefix(&*self.space)?)
     }
 
     /// The marks that every value under this key carries: a purge of the key, and of the whole cache, strikes it.
@@ -65,6 +64,15 @@ impl Shared {
         bytes.extend_from_slice(name);
         bytes
     }
+}
+
+/// The name of the value with this full key, whose space takes so many bytes.
+pub(crate) fn value_name(key: &[u8], space: usize) -> Option<&str> {
+    std::str::from_utf8(name_after(key.get(space..)?)?).ok()
+}
+
+fn name_after(space: &[u8]) -> Option<&[u8]> {
+    space.strip_prefix(&[Role::Value as u8])
 }
 
 fn check(name: &str) -> Result<(), CacheError> {

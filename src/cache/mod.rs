@@ -1,9 +1,27 @@
 //! The [`Cache`]: a store, a namespace and defaults, shared by all layers and handlers of an application.
+//!
+//! Beside pages it keeps values: whatever [serde](https://serde.rs) can write, under keys that the application chooses.
+//!
+//! | | |
+//! |---|---|
+//! | [`get`](Cache::get), [`set`](Cache::set), [`add`](Cache::add), [`delete`](Cache::delete), [`contains`](Cache::contains) | one value |
+//! | [`get_or_set`](Cache::get_or_set), [`get_or_try_set`](Cache::get_or_try_set), [`get_or_load`](Cache::get_or_load) | one load for a crowd |
+//! | [`get_many`](Cache::get_many), [`set_many`](Cache::set_many), [`get_many_or_load`](Cache::get_many_or_load) | many in one round trip |
+//! | [`lookup`](Cache::lookup), [`Miss::fill`] | a fill that loses to purges, without a closure |
+//! | [`incr`](Cache::incr), [`decr`](Cache::decr), [`incr_or_create`](Cache::incr_or_create) | counting in one step |
+//! | [`ttl`](Cache::ttl), [`touch`](Cache::touch), [`persist`](Cache::persist) | lifetimes |
+//! | [`at_version`](Cache::at_version), [`incr_version`](Cache::incr_version) | versions |
+//! | [`delete_prefix`](Cache::delete_prefix), [`delete_matching`](Cache::delete_matching), [`scan`](Cache::scan) | what is looked for |
+//! | [`lock`](Cache::lock), [`health`](Cache::health) | locks, and whether the store is well |
+//!
+//! `get_or_set`, `get_many_or_load` and `lookup` are *fenced*: what was read before a purge or a delete is never answered to anyone who asks after it.
+//! A plain `set` is not, since nobody knows when its value was read.
 
 mod address;
 mod again;
 mod builder;
 mod codec;
+pub(crate) mod contract;
 mod count;
 mod delete;
 mod error;
@@ -29,6 +47,8 @@ mod set;
 mod soft;
 mod stamp;
 mod tags;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 mod version;
 
 use std::future::poll_fn;
@@ -52,6 +72,7 @@ pub use self::builder::{BuildError, CacheBuilder};
 pub use self::codec::Codec;
 pub use self::error::{CacheError, LoadError};
 pub use self::health::Health;
+pub(crate) use self::key::value_name;
 pub use self::lifetime::Lifetime;
 pub use self::load::GetOrSet;
 pub use self::loader::{Load, Loaded};
@@ -59,7 +80,7 @@ pub use self::lock::{Lock, LockGuard};
 pub use self::many::{GetManyOrLoad, SetMany};
 pub use self::miss::{Fill, Lookup, Miss};
 pub(crate) use self::provided::Provided;
-pub use self::provided::{CachesLayer, CachesService};
+pub use self::provided::{CachesLayer, CachesService, UnknownCache};
 pub use self::purges::Purged;
 pub use self::scan::{Scan, ScanStream, ScannedValue};
 pub use self::set::Put;
@@ -150,6 +171,21 @@ impl Cache {
     /// The cache that a layer outside has handed on, if one has. In axum, [`Cache`] is an extractor.
     pub fn of(extensions: &http::Extensions) -> Option<&Self> {
         Provided::of(extensions).map(Provided::default)
+    }
+
+    /// The cache that a layer outside has handed on by this name. In axum, see `extract::Caches`.
+    ///
+    /// # Errors
+    ///
+    /// When none is, which names the name.
+    pub fn named<'a>(
+        name: &str,
+        extensions: &'a http::Extensions,
+    ) -> Result<&'a Self, UnknownCache> {
+        match Provided::of(extensions) {
+            Some(provided) => provided.named(name),
+            None => Err(UnknownCache::without_layer(name)),
+        }
     }
 
     /// A layer that caches pages for `ttl`, unless a response says otherwise (RFC 9111 §4.2.1).

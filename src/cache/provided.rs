@@ -35,12 +35,41 @@ impl Provided {
         &self.cache
     }
 
+    pub(crate) fn named(&self, name: &str) -> Result<&Cache, UnknownCache> {
+        let found = self.others.iter().find(|(other, _)| *other == name);
+        found.map(|(_, cache)| cache).ok_or_else(|| UnknownCache {
+            name: name.to_owned(),
+            known: self.others.iter().map(|(name, _)| *name).collect(),
+        })
+    }
+
     #[cfg(feature = "axum")]
-    pub(crate) fn named(&self, name: &str) -> Option<&Cache> {
-        let mut others = self.others.iter();
-        others
-            .find(|(other, _)| *other == name)
-            .map(|(_, cache)| cache)
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &Cache)> {
+        self.others.iter().map(|(name, cache)| (*name, cache))
+    }
+}
+
+/// No cache is handed on by that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no cache is named {name:?}: hand it on with CachesLayer::new(…).and({name:?}, …); there are {known:?}"
+)]
+pub struct UnknownCache {
+    name: String,
+    known: Vec<&'static str>,
+}
+
+impl UnknownCache {
+    pub(super) fn without_layer(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            known: Vec::new(),
+        }
+    }
+
+    /// The name that was asked for.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -134,5 +163,38 @@ where
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         request.extensions_mut().insert(self.provided.clone());
         self.inner.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NullStore;
+
+    fn cache(namespace: &str) -> Cache {
+        Cache::builder(NullStore)
+            .namespace(namespace)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_name_stands_for_one_cache_and_an_unknown_one_is_named() {
+        let (shop, reports) = (cache("shop"), cache("reports"));
+        let layer = CachesLayer::new(&shop).and("reports", &reports);
+        let mut extensions = Extensions::new();
+        extensions.insert(layer.0);
+        for _ in 0..2 {
+            let named = Cache::named("reports", &extensions).unwrap();
+            assert!(std::sync::Arc::ptr_eq(&named.shared, &reports.shared));
+        }
+        let unknown = Cache::named("sessions", &extensions).unwrap_err();
+        assert_eq!(unknown.name(), "sessions");
+        let text = unknown.to_string();
+        assert!(
+            text.contains("\"sessions\"") && text.contains("\"reports\""),
+            "{text}"
+        );
+        assert!(Cache::named("reports", &Extensions::new()).is_err());
     }
 }

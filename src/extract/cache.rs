@@ -1,10 +1,12 @@
 //! The caches of an application.
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
 
 use super::MissingLayer;
-use crate::cache::{Cache, Provided};
+use crate::cache::{Cache, Provided, UnknownCache};
 
 const LAYER: &str = "CachesLayer, page layer or MonitorLayer";
 
@@ -32,13 +34,12 @@ impl<S: Sync> OptionalFromRequestParts<S> for Cache {
 /// All caches that a [`CachesLayer`](crate::CachesLayer) hands on.
 ///
 /// ```
+/// use larder::cache::UnknownCache;
 /// use larder::extract::Caches;
 ///
-/// async fn report(caches: Caches) -> String {
-///     match caches.named("reports") {
-///         Some(reports) => format!("{} reports were asked for", reports.stats().misses()),
-///         None => "there is no cache of reports".to_owned(),
-///     }
+/// async fn report(caches: Caches) -> Result<String, UnknownCache> {
+///     let reports = caches.named("reports")?;
+///     Ok(format!("{} reports were asked for", reports.stats().misses()))
 /// }
 /// # let _ = report;
 /// ```
@@ -51,9 +52,24 @@ impl Caches {
         self.0.default()
     }
 
-    /// The cache of this name.
-    pub fn named(&self, name: &str) -> Option<&Cache> {
+    /// The cache of this name: the same for each request.
+    ///
+    /// # Errors
+    ///
+    /// When there is none. As a response that is a 500 that names it, as for a layer that is missing.
+    pub fn named(&self, name: &str) -> Result<&Cache, UnknownCache> {
         self.0.named(name)
+    }
+
+    /// All that have names, with these.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Cache)> {
+        self.0.all()
+    }
+}
+
+impl IntoResponse for UnknownCache {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::Cache;
+use crate::cache::value_name;
 use crate::clock::Now;
 use crate::page::KeyText;
 use crate::store::{BoxStream, Key, Kind, Scanned, StoreError};
@@ -21,7 +22,7 @@ const MOST_PREFIXES: usize = 1_000;
 /// Where the bounds are passed.
 const OTHER: &str = "(other)";
 
-/// Keys that are not those of pages.
+/// Keys that are neither those of pages nor those of values.
 const UNREADABLE: &str = "(unreadable)";
 
 /// The scan lets others on after so many records that were at hand.
@@ -103,7 +104,8 @@ pub struct Total {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PrefixTotal {
-    /// The first segment of the path, such as `/menu`; `(other)` beyond the bound, `(unreadable)` for keys that are not those of pages.
+    /// The first segment of the path, such as `/menu`, or what stands before the first colon of a value's key; `(other)` beyond the bound,
+    /// `(unreadable)` for keys that are neither.
     pub prefix: String,
     /// What stands there.
     #[serde(flatten)]
@@ -116,9 +118,9 @@ pub struct PrefixTotal {
 pub struct LargeEntry {
     /// What it takes.
     pub bytes: u64,
-    /// Its key, as people read it: host and path, and digests of all else.
+    /// Its key, as people read it: host and path, and digests of all else; a value's as it is.
     pub key: String,
-    /// What it is: `page`, `variants` or `rule`.
+    /// What it is: `page`, `variants`, `rule`, `value` or `number`.
     pub kind: &'static str,
 }
 
@@ -147,7 +149,7 @@ pub struct KeyReport {
     pub complete: bool,
     /// All that was looked at.
     pub total: Total,
-    /// The same by kind: `page`, `variants` (the index of a page's variants) and `rule`.
+    /// The same by kind: `page`, `variants` (the index of a page's variants), `rule`, `value` and `number`.
     pub kinds: BTreeMap<&'static str, Total>,
     /// The same by the first segment of the path, most bytes first.
     pub prefixes: Vec<PrefixTotal>,
@@ -246,9 +248,8 @@ impl Tally {
         let kind = name_of(scanned.kind);
         self.report.total.add(bytes);
         self.report.kinds.entry(kind).or_default().add(bytes);
-        let text = KeyText::of(&scanned.key, space);
-        let prefix = text.map_or_else(|| UNREADABLE.to_owned(), |text| text.prefix());
-        self.note_prefix(prefix, bytes);
+        let text = Text::of(scanned, space);
+        self.note_prefix(text.prefix(), bytes);
         self.report.large += u64::from(bytes > LARGE);
         self.note_large(text, bytes, kind);
         self.note_lifetime(scanned, now);
@@ -263,15 +264,16 @@ impl Tally {
         self.prefixes.entry(prefix).or_default().add(bytes);
     }
 
-    fn note_large(&mut self, text: Option<KeyText<'_>>, bytes: u64, kind: &'static str) {
+    fn note_large(&mut self, text: Text<'_>, bytes: u64, kind: &'static str) {
         let is_full = self.largest.len() >= self.how.largest;
         if is_full && self.largest.first().is_none_or(|least| bytes < least.bytes) {
             return;
         }
         let key = match text {
-            None => UNREADABLE.to_owned(),
-            Some(text) if self.how.queries => text.with_query(),
-            Some(text) => text.without_query(),
+            Text::Unreadable => UNREADABLE.to_owned(),
+            Text::Value(name) => name.to_owned(),
+            Text::Page(text) if self.how.queries => text.with_query(),
+            Text::Page(text) => text.without_query(),
         };
         self.largest.insert(LargeEntry { bytes, key, kind });
         if self.largest.len() > self.how.largest {
@@ -302,6 +304,37 @@ impl Tally {
         let names = SPANS.iter().map(|(name, _)| *name).chain(["longer"]);
         report.lifetimes.fresh_for = names.zip(self.fresh_for).collect();
         report
+    }
+}
+
+/// What people read of a key.
+#[derive(Clone, Copy)]
+enum Text<'a> {
+    Page(KeyText<'a>),
+    /// The name of a value.
+    Value(&'a str),
+    Unreadable,
+}
+
+impl<'a> Text<'a> {
+    fn of(scanned: &'a Scanned, space: usize) -> Self {
+        let text = match scanned.kind {
+            Kind::Value | Kind::Number => value_name(&scanned.key, space).map(Self::Value),
+            _ => KeyText::of(&scanned.key, space).map(Self::Page),
+        };
+        text.unwrap_or(Self::Unreadable)
+    }
+
+    /// The first segment of a path, or what stands before the first colon of a name.
+    fn prefix(self) -> String {
+        match self {
+            Self::Page(text) => text.prefix(),
+            Self::Value(name) => name
+                .split_once(':')
+                .map_or(name, |(prefix, _)| prefix)
+                .to_owned(),
+            Self::Unreadable => UNREADABLE.to_owned(),
+        }
     }
 }
 

@@ -238,8 +238,8 @@ async fn extractors_work_within_nest_and_with_state() {
     let handler =
         async |axum::extract::State(n): axum::extract::State<u8>, cache: Cache, caches: Caches| {
             let _ = cache;
-            let other = caches.named("other").is_some();
-            format!("{n} {other} {}", caches.named("none").is_none())
+            let other = caches.named("other").is_ok();
+            format!("{n} {other} {}", caches.named("none").is_err())
         };
     let nested = Router::new().route("/in", on_get(handler));
     let app = Router::new()

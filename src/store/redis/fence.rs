@@ -323,14 +323,12 @@ impl FenceState {
         })
     }
 
-    /// Refuses all fills under way, then looks for what is to go.
+    /// Refuses all fills under way, looks for what is to go, and refuses what has begun meanwhile: a validation may have read a record just
+    /// before it was removed, and would bring it back, or give it to those who wait.
     async fn sweep(&self, sweep: &super::queue::Sweep) -> Result<Delivered, StoreError> {
-        let barrier = self.strike(&Strike::Matching(sweep.clone()), None).await?;
-        let mut struck = Struck::marked(barrier.stamp);
-        let stamp = [
-            struck.stamp.epoch.to_be_bytes(),
-            struck.stamp.seq.to_be_bytes(),
-        ];
+        let fills = Strike::Matching(sweep.clone());
+        self.strike(&fills, None).await?;
+        let mut count = 0;
         let mut cursor = super::scan::Cursor::new(sweep.pattern.clone());
         while let Some(names) = cursor.next(&self.connections).await? {
             let peeked = super::scan::peek(self, &names).await?;
@@ -346,11 +344,16 @@ impl FenceState {
             if found.is_empty() {
                 continue;
             }
-            let removed = self.run(&SWEEP, &found, &[&stamp[0], &stamp[1]]).await?;
-            struck.removed += u64::try_from(reply::integer(&removed)).unwrap_or_default();
+            // Whatever their stamps: they may have been validated since.
+            let removed = self.run(&SWEEP, &found, &[]).await?;
+            count += u64::try_from(reply::integer(&removed)).unwrap_or_default();
         }
+        let after = self.strike(&fills, None).await?;
         Ok(Delivered {
-            struck,
+            struck: Struck {
+                stamp: after.stamp,
+                removed: count,
+            },
             removed: Vec::new(),
         })
     }

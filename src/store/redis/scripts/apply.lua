@@ -60,7 +60,7 @@ end
 local function live(key, how, id, ttl, times)
   local there = standing(f, key)
   if not there then return 'nothing' end
-  if how == 'same' and there.id ~= id then return 'refused' end
+  if how == 'same' and there.id ~= id then return 'nothing' end
   if ttl ~= '' and tonumber(ttl) <= 0 then
     redis.call('UNLINK', key)
     return 'stored'
