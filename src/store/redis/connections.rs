@@ -200,7 +200,10 @@ impl Connections {
             .await;
         let in_time = !matches!(answers, Err(Failure::NoAnswer(_)));
         let is_silent = link.note(in_time);
-        if is_silent || answers.as_ref().is_err_and(Failure::ends_connection) {
+        if answers.as_ref().is_err_and(Failure::shows_replica) {
+            // The others lead there, too.
+            shared.clear();
+        } else if is_silent || answers.as_ref().is_err_and(Failure::ends_connection) {
             shared.slots[slot].discard(&link);
         }
         answers
@@ -414,13 +417,18 @@ impl Shared {
         match change {
             Some(Change::Opened(pause)) => {
                 // A probe makes a new connection: the old ones may lead to a machine that is gone.
-                for slot in &self.slots {
-                    slot.clear();
-                }
+                self.clear();
                 log::redis_left_alone(pause, failure.map(|failure| failure as _));
             }
             Some(Change::Closed) => log::redis_is_back(),
             None => {}
+        }
+    }
+
+    /// Lets go of all shared connections.
+    fn clear(&self) {
+        for slot in &self.slots {
+            slot.clear();
         }
     }
 

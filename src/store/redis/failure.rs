@@ -57,6 +57,11 @@ impl Failure {
         }
     }
 
+    /// Does it say that the server at this address is a replica?
+    pub(super) fn shows_replica(&self) -> bool {
+        *self == Self::Replica || self.is_answer("READONLY")
+    }
+
     /// Is it an error with this code that the server answered?
     pub(super) fn is_answer(&self, code: &str) -> bool {
         self.answer() == Some(code)
