@@ -26,6 +26,9 @@ pub enum Purge {
     Matching(Matching),
 }
 
+/// Is the key made of these bytes one of those?
+type Predicate = dyn Fn(&[u8]) -> bool + Send + Sync;
+
 /// A predicate on the keys of a space.
 #[derive(Clone)]
 pub struct Matching {
@@ -33,7 +36,7 @@ pub struct Matching {
     pub within: KeyBuf,
     /// A glob that all names match which are found, where there is one: for stores that can look for it themselves. See [`glob`](super::glob).
     pub glob: Option<Box<[u8]>>,
-    is_found: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    is_found: Arc<Predicate>,
 }
 
 impl Matching {

@@ -14,8 +14,10 @@ use super::{Notice, Removal};
 const NOTICES: usize = 1_024;
 
 /// A stream of what an iterator has at hand.
+#[cfg(feature = "memory")]
 pub(super) struct Ready<I>(pub(super) I);
 
+#[cfg(feature = "memory")]
 impl<I: Iterator + Unpin> Stream for Ready<I> {
     type Item = I::Item;
 

@@ -83,6 +83,7 @@ fn peeked_at(name: &[u8], answer: Value) -> Option<Scanned> {
 }
 
 type Step = Result<Option<Vec<Scanned>>, StoreError>;
+type Walking = Pin<Box<dyn Future<Output = (Cursor, Step)> + Send>>;
 
 /// The entries whose full key starts with a prefix.
 pub(super) struct Scanning {
@@ -90,7 +91,7 @@ pub(super) struct Scanning {
     prefix: Vec<u8>,
     left: usize,
     ready: std::vec::IntoIter<Scanned>,
-    next: Option<Pin<Box<dyn Future<Output = (Cursor, Step)> + Send>>>,
+    next: Option<Walking>,
 }
 
 impl Scanning {
