@@ -66,7 +66,7 @@ where
 ///     let cache = Cache::builder(MemoryStore::new(MIB)).clock(clock.clone());
 ///     cache.build().expect("its options make sense")
 /// };
-/// values_contract(make, |span| std::future::ready(clock.advance(span))).await;
+/// values_contract(make, async |span| clock.advance(span)).await;
 /// # }
 /// ```
 ///

@@ -9,7 +9,7 @@ async fn values_in_memory_keep_the_contract() {
             let cache = Cache::builder(MemoryStore::new(MIB)).codec(codec);
             cache.clock(clock.clone()).build().unwrap()
         };
-        contract::run(make, |span| std::future::ready(clock.advance(span))).await;
+        contract::run(make, async |span| clock.advance(span)).await;
     }
 }
 
@@ -20,7 +20,7 @@ async fn values_in_a_store_that_is_waited_for_keep_the_contract() {
         let cache = Cache::builder(Remote::new()).clock(clock.clone());
         cache.build().unwrap()
     };
-    contract::run(make, |span| std::future::ready(clock.advance(span))).await;
+    contract::run(make, async |span| clock.advance(span)).await;
 }
 
 #[tokio::test]

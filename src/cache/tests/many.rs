@@ -14,7 +14,7 @@ impl Table {
     async fn load(&self, missing: Vec<String>) -> Result<HashMap<String, u32>, Infallible> {
         let rows = missing.iter().filter_map(|key| {
             let number: u32 = key.parse().ok()?;
-            (number % 2 == 0).then(|| (key.clone(), number))
+            number.is_multiple_of(2).then(|| (key.clone(), number))
         });
         let rows = rows.collect();
         self.0.lock().unwrap().push(missing);
