@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Start here: the routes below say for each page how it is cached and why; the two POST handlers say what has happened,
-//! and `events` what that frees. `values` are what pages are made of, `queries` and `seed` the database, `web` and `pages` the HTML and JSON, `args` the flags, `store` where pages are kept;
-//! what the examples have in common stands in `examples/shared`. Several processes on one database share their pages in Redis:
+//! and `events` what that frees. `values` are what pages are made of, `queries` and `seed` the database, `web` and `pages`
+//! the HTML and JSON, `args` the flags, `store` where pages are kept; what the examples have in common stands in
+//! `examples/shared`. Several processes on one database share their pages in Redis:
 //!
 //! ```text
 //! cargo run --release --features redis --example restaurant -- --db shop.db --redis redis://127.0.0.1 --node a
@@ -285,7 +286,10 @@ impl App {
 /// makes its pages itself until then. What the log says is that other processes may show the old state for as long.
 fn owed<T>(emitted: Result<T, InvalidationError>) {
     if let Err(error) = emitted {
-        log::error(&error);
+        match error.undelivered() {
+            Some(purge) => store::owes(purge),
+            None => log::error(&error),
+        }
     }
 }
 
