@@ -159,6 +159,14 @@ impl Home {
                 "curl -si " (base) "/menu/desserts"
             }
 
+            h2 { "Made of values" }
+            p {
+                "The menu is made of one value for each category, and the revenue by day of one for each day. A new price makes "
+                "one section anew, an order the figures of today, and what is over stays as it is. The values that were found, "
+                "and those that were not and came from the database:"
+            }
+            pre { "curl -s " (base) "/stats | grep -o '\"values\":{[^}]*}'" }
+
             h2 { "Fifty at once" }
             p {
                 "Start the server with " code { "--work 1000" } ", so that each page takes a second to make, and let fifty clients ask "

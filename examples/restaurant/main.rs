@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Start here: the routes below say for each page how it is cached and why; the two POST handlers say what has happened,
-//! and `events` what that frees. `queries` and `seed` are the database, `web` and `pages` the HTML and JSON, `args` the flags, `store` where pages are kept;
-//! what the examples have in common stands in `examples/shared`. Several processes on one database share their pages in Redis:
+//! and `events` what that frees. `values` are what pages are made of, `queries` and `seed` the database, `web` and `pages`
+//! the HTML and JSON, `args` the flags, `store` where pages are kept; what the examples have in common stands in
+//! `examples/shared`. Several processes on one database share their pages in Redis:
 //!
 //! ```text
 //! cargo run --release --features redis --example restaurant -- --db shop.db --redis redis://127.0.0.1 --node a
@@ -26,12 +27,14 @@ mod process;
 mod server;
 
 mod args;
+mod day;
 mod events;
 mod home;
 mod pages;
 mod queries;
 mod seed;
 mod store;
+mod values;
 mod web;
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
@@ -55,19 +58,24 @@ use rusqlite::Connection;
 
 use crate::{
     args::{Args, USAGE},
+    day::Day,
     db::Db,
     events::{ItemChanged, OrderPlaced, category_tag, order_path},
     home::Home,
     process::AnyError,
-    queries::{Dashboard, Menu, Order, Popular},
+    queries::Order,
     server::Server,
-    web::{Failure, Fields, Format, Segment},
+    values::NO_CATEGORY,
+    web::{Failure, Fields, Format, Page, Segment},
 };
 
-/// Whatever is made from orders carries this tag.
+/// Pages that are made from orders carry this tag.
 const ORDERS: &str = "orders";
-/// Whatever is made from menu items of any category carries this tag.
+/// Pages that are made from menu items of any category carry this tag.
 const MENU: &str = "menu";
+
+/// In bytes.
+const LONGEST_SLUG: usize = 64;
 
 fn routes(app: App) -> Router {
     let cache = app.cache.clone();
@@ -79,10 +87,12 @@ fn routes(app: App) -> Router {
 
     Router::new()
         // Greets everybody, so it is asked for most; it changes only with the menu, three items of which it shows.
-        // Half an hour is what a change made past this server (by hand, in the database) may take to appear.
+        // An hour is what a change made past this server (by hand, in the database) may take to appear: half of it in the
+        // sections that the page is made of, and half in the page.
         .route("/", get(home).layer(page(minutes(30)).tag(MENU)))
         // Goes through every order ever placed: the most expensive page by far, and the one that gains most. A placed
-        // order frees it, so an hour is not how old the figures may be; it is how long a quiet hour costs no query.
+        // order frees it, so an hour is not how old the figures may be; it is how long a quiet hour costs no query. Its
+        // days are values of their own: an order makes today anew, and leaves the days that are over.
         .route(
             "/dashboard",
             get(dashboard).layer(page(hours(1)).tag(ORDERS)),
@@ -127,54 +137,53 @@ struct App {
 }
 
 async fn home(State(app): State<App>, format: Format) -> Response {
-    let menu = app.query(queries::menu).await;
-    format.answer(menu.map(|menu| Home {
+    let home = app.menu().await.map(|menu| Home {
         menu,
         address: app.address,
-    }))
+    });
+    app.answer(format, home).await
 }
 
 async fn dashboard(State(app): State<App>, format: Format) -> Response {
-    let dashboard: Result<Dashboard, _> = app.query(queries::dashboard).await;
-    format.answer(dashboard)
+    let dashboard = match app.takings_by_day().await {
+        Ok(days) => app.read(|conn| queries::dashboard(conn, days)).await,
+        Err(failure) => Err(failure),
+    };
+    app.answer(format, dashboard).await
 }
 
 async fn menu(State(app): State<App>, format: Format) -> Response {
-    let menu: Result<Menu, _> = app.query(queries::menu).await;
-    format.answer(menu)
+    let menu = app.menu().await;
+    app.answer(format, menu).await
 }
 
 async fn category(State(app): State<App>, Segment(slug): Segment, format: Format) -> Response {
-    let section = app
-        .query(move |conn| queries::section(conn, &slug))
-        .await
-        .and_then(|found| found.ok_or(Failure::NotFound("there is no such category")));
-    match section {
-        Ok(section) => {
-            let tags = CacheTags::new([category_tag(&section.category.slug)]);
-            (tags, format.answer(Ok(section))).into_response()
-        }
-        failure => format.answer(failure),
-    }
+    let section = match slug.len() {
+        // Anybody can make up names. Those that are too long for a category are not looked up.
+        ..=LONGEST_SLUG => app.section(&slug).await,
+        _ => Err(NO_CATEGORY),
+    };
+    let tags = CacheTags::new([category_tag(&slug)]);
+    (tags, app.answer(format, section).await).into_response()
 }
 
 async fn popular(State(app): State<App>, format: Format) -> Response {
-    let popular: Result<Popular, _> = app.query(queries::popular).await;
-    format.answer(popular)
+    let popular = app.read(queries::popular).await;
+    app.answer(format, popular).await
 }
 
 async fn order(State(app): State<App>, Segment(id): Segment, format: Format) -> Response {
     const NO_ORDER: Failure = Failure::NotFound("there is no such order");
     let order: Result<Order, _> = match id.parse() {
         Ok(id) => app
-            .query(move |conn| queries::order(conn, id))
+            .read(move |conn| queries::order(conn, id))
             .await
             .and_then(|found| found.ok_or(NO_ORDER)),
         Err(_) => Err(NO_ORDER),
     };
     // Said to browsers and to caches in between, too.
     let no_store = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (no_store, format.answer(order)).into_response()
+    (no_store, app.answer(format, order).await).into_response()
 }
 
 type AnyForm = Result<Form<Vec<(String, String)>>, FormRejection>;
@@ -223,18 +232,21 @@ async fn no_such_method(format: Format) -> Response {
 const NO_ITEM: Failure = Failure::NotFound("there is no such item on the menu");
 
 impl App {
-    /// The data of a GET page.
-    async fn query<T: Send + 'static>(
+    async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
-        let answer = self.db.read(query).await?;
+        Ok(self.db.read(query).await?)
+    }
+
+    /// Answers a GET.
+    async fn answer<P: Page>(&self, format: Format, page: Result<P, Failure>) -> Response {
         // The wait stands between query and answer: a page that is purged meanwhile holds old data, and must not be
         // stored. `--work` makes that gap wide enough to try it by hand.
         if !self.work.is_zero() {
             tokio::time::sleep(self.work).await;
         }
-        Ok(answer)
+        format.answer(page)
     }
 
     async fn place_order(self, item: i64, quantity: i64) -> Result<i64, Failure> {
@@ -246,7 +258,8 @@ impl App {
             .ok_or_else(|| Failure::Invalid(format!("there is no item {item} on the menu")))?;
         // After the commit, or a page could be made from the old state behind the purge's back; before the answer, so
         // that whoever follows the redirect sees the order everywhere.
-        owed(self.rules.emit(OrderPlaced { id }).await);
+        let day = Day::of(now);
+        owed(self.rules.emit(OrderPlaced { id, day }).await);
         Ok(id)
     }
 
@@ -273,7 +286,10 @@ impl App {
 /// makes its pages itself until then. What the log says is that other processes may show the old state for as long.
 fn owed<T>(emitted: Result<T, InvalidationError>) {
     if let Err(error) = emitted {
-        log::error(&error);
+        match error.undelivered() {
+            Some(purge) => store::owes(purge),
+            None => log::error(&error),
+        }
     }
 }
 

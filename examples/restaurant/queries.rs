@@ -1,20 +1,24 @@
 //! What the pages ask of the database, and the two changes that forms make.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
-use crate::money::Money;
+use crate::{day::Day, money::Money};
 
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Category {
     pub(crate) slug: String,
     pub(crate) name: String,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Item {
     pub(crate) id: i64,
     pub(crate) name: String,
     pub(crate) price: Money,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Section {
     pub(crate) category: Category,
     pub(crate) items: Vec<Item>,
@@ -46,6 +50,7 @@ pub(crate) struct Dashboard {
 }
 
 /// What one day, category or item has brought in.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Takings {
     pub(crate) name: String,
     pub(crate) count: i64,
@@ -78,8 +83,9 @@ impl OrderLine {
     }
 }
 
-pub(crate) fn menu(conn: &Connection) -> rusqlite::Result<Menu> {
-    // Several statements make this page: a transaction shows them one state.
+/// The name of the restaurant, and its categories.
+pub(crate) fn categories(conn: &Connection) -> rusqlite::Result<(String, Vec<Category>)> {
+    // Several statements make this: a transaction shows them one state.
     let tx = conn.unchecked_transaction()?;
     let restaurant = tx.query_row("SELECT name FROM restaurants ORDER BY id", [], |row| {
         row.get(0)
@@ -89,19 +95,7 @@ pub(crate) fn menu(conn: &Connection) -> rusqlite::Result<Menu> {
         "SELECT slug, name FROM categories ORDER BY id",
         category_row,
     )?;
-    let sections = categories
-        .into_iter()
-        .map(|category| {
-            Ok(Section {
-                items: items_of(&tx, &category.slug)?,
-                category,
-            })
-        })
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(Menu {
-        restaurant,
-        sections,
-    })
+    Ok((restaurant, categories))
 }
 
 /// `None` means that there is no such category.
@@ -148,8 +142,24 @@ pub(crate) fn popular(conn: &Connection) -> rusqlite::Result<Popular> {
     Ok(Popular { items })
 }
 
-/// Four passes over every order ever placed: the query that is worth a cache.
-pub(crate) fn dashboard(conn: &Connection) -> rusqlite::Result<Dashboard> {
+/// What the orders of one day have brought in.
+pub(crate) fn takings(conn: &Connection, day: Day) -> rusqlite::Result<Takings> {
+    conn.prepare_cached(
+        "SELECT COUNT(DISTINCT o.id), COALESCE(SUM(oi.quantity * oi.price_cents), 0)
+         FROM orders o JOIN order_items oi ON oi.order_id = o.id
+         WHERE o.placed_at >= ?1 AND o.placed_at < ?2",
+    )?
+    .query_row([day.start(), day.end()], |row| {
+        Ok(Takings {
+            name: day.to_string(),
+            count: row.get(0)?,
+            revenue: Money(row.get(1)?),
+        })
+    })
+}
+
+/// Three passes over every order ever placed: the query that is worth a cache.
+pub(crate) fn dashboard(conn: &Connection, days: Vec<Takings>) -> rusqlite::Result<Dashboard> {
     let tx = conn.unchecked_transaction()?;
     let (orders, items_sold, revenue) = tx.query_row(
         "SELECT COUNT(DISTINCT order_id), COALESCE(SUM(quantity), 0), COALESCE(SUM(quantity * price_cents), 0)
@@ -162,15 +172,7 @@ pub(crate) fn dashboard(conn: &Connection) -> rusqlite::Result<Dashboard> {
         items_sold,
         revenue: Money(revenue),
         average_basket: Money((revenue + orders / 2).checked_div(orders).unwrap_or(0)),
-        days: list(
-            &tx,
-            "SELECT date(o.placed_at, 'unixepoch') AS day, COUNT(DISTINCT o.id), SUM(oi.quantity * oi.price_cents)
-             FROM orders o JOIN order_items oi ON oi.order_id = o.id
-             GROUP BY day
-             ORDER BY day DESC
-             LIMIT 14",
-            takings_row,
-        )?,
+        days,
         categories: list(
             &tx,
             "SELECT c.name, SUM(oi.quantity), SUM(oi.quantity * oi.price_cents) AS revenue

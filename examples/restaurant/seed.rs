@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS orders (
     restaurant_id INTEGER NOT NULL REFERENCES restaurants (id),
     placed_at     INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS orders_by_time ON orders (placed_at);
 CREATE TABLE IF NOT EXISTS order_items (
     id            INTEGER PRIMARY KEY,
     order_id      INTEGER NOT NULL REFERENCES orders (id),

@@ -31,11 +31,16 @@ fn shared(_: &str) -> Result<CacheBuilder, AnyError> {
 pub(crate) async fn flush(cache: &Cache) {
     match cache.clear().await {
         Ok(_) => log::info("the cache is cleared"),
-        Err(error) => log::error(&format_args!(
-            "{}; it is cleared as soon as the store is there",
-            with_causes(&error)
-        )),
+        Err(error) => owes(&error),
     }
+}
+
+/// Says that a purge has yet to be delivered, and why.
+pub(crate) fn owes(error: &dyn std::error::Error) {
+    log::error(&format_args!(
+        "{}; it is told as soon as the store is there",
+        with_causes(error)
+    ));
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

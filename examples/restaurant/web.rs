@@ -164,7 +164,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 }
 
 /// Why there is no page to show.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Failure {
     NotFound(&'static str),
     MethodNotAllowed,

@@ -38,6 +38,59 @@ async fn two_nodes_answer_each_others_pages_and_see_each_others_changes() {
 }
 
 #[tokio::test]
+async fn an_order_on_one_node_shows_on_the_dashboard_of_all_at_once() {
+    let (dir, client) = (Scratch::new(), Client::new());
+    let redis = Redis::start(Options::default()).await;
+    let (db, url) = (dir.file("shared.db"), redis.url());
+    let flags = ["--db", &db, "--redis", &url];
+    let one = Server::start(&flags).await;
+    let other = Server::start(&flags).await;
+    for placed in 0..4 {
+        let here = [&one, &other][placed % 2];
+        for server in [&one, &other] {
+            let dashboard = client.json(server, "/dashboard").await;
+            assert_eq!(dashboard["orders"], 20 + placed);
+            let days = dashboard["revenue_by_day"].as_array().expect("a list");
+            let by_day = days.iter().filter_map(|day| day["orders"].as_u64());
+            assert_eq!(by_day.sum::<u64>(), 20 + placed as u64);
+        }
+        let form = [("item", "18"), ("quantity", "2")];
+        client.post(here, "/orders", &form).await;
+    }
+}
+
+#[tokio::test]
+async fn values_stand_in_redis_under_their_names_for_as_long_as_their_loaders_say() {
+    let client = Client::new();
+    let redis = Redis::start(Options::default()).await;
+    let url = redis.url();
+    let server = Server::start(&["--redis", &url]).await;
+    client.get(&server, "/menu").await;
+    client.get(&server, "/dashboard").await;
+
+    let sections = redis.ask(&["KEYS", "restaurant:1:section:*"]).await;
+    let mut sections: Vec<_> = sections.lines().collect();
+    sections.sort_unstable();
+    let slugs = ["desserts", "drinks", "pasta", "pizza", "starters"];
+    assert_eq!(
+        sections,
+        slugs.map(|slug| format!("restaurant:1:section:{slug}"))
+    );
+    let days = redis.ask(&["KEYS", "restaurant:1:takings:*"]).await;
+    let mut days: Vec<_> = days.lines().collect();
+    days.sort_unstable();
+    assert_eq!(days.len(), 14);
+    let left = async |key: &str| -> i64 {
+        let left = redis.ask(&["PTTL", key]).await;
+        left.parse().expect("a number of milliseconds")
+    };
+    assert!(left(days[13]).await > 0, "today changes");
+    for day in &days[..12] {
+        assert_eq!(left(day).await, -1, "{day} is over");
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_flushes_at_its_start_frees_the_pages_of_all() {
     let (dir, client) = (Scratch::new(), Client::new());
     let redis = Redis::start(Options::default()).await;

@@ -21,6 +21,7 @@ mod crowd;
 mod hostile;
 mod pages;
 mod process;
+mod values;
 
 /// What the tests start.
 const EXAMPLE: &str = "restaurant";

@@ -147,7 +147,8 @@ async fn head_is_answered_from_the_page_of_get_and_fills_nothing() {
 #[tokio::test]
 async fn an_error_is_not_stored() {
     let (server, client) = (Server::start(&[]).await, Client::new());
-    for path in ["/menu/none", "/menu/%00", "/nowhere", "/orders/x"] {
+    let long = format!("/menu/{}", "x".repeat(5000));
+    for path in ["/menu/none", "/menu/%00", &long, "/nowhere", "/orders/x"] {
         for _ in 0..2 {
             let error = client.get(&server, path).await;
             assert_eq!(error.status, StatusCode::NOT_FOUND, "{path}");
