@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_window_counts_from_the_end_of_the_lifetime_and_ends_with_the_record() {
-        let at = |s| Now::from_millis(s * 1_000);
+        let at = |s: u64| Now::from_millis(s * 1_000);
         let times = Times {
             born: at(0),
             fresh_until: at(10),

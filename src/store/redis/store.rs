@@ -77,7 +77,7 @@ impl Server {
 #[derive(Clone)]
 pub(super) struct Part {
     pub(super) server: Arc<Server>,
-    fence: Arc<FenceState>,
+    pub(super) fence: Arc<FenceState>,
     begin: Arc<str>,
 }
 
@@ -187,7 +187,7 @@ impl Part {
 
     /// What is owed is tried again until it has arrived.
     fn keep_trying(&self, now: Now) {
-        let Some(trying) = Trying::begin(&self.fence) else {
+        let Some(mut trying) = Trying::begin(&self.fence) else {
             return;
         };
         self.server.background.spawn(Box::pin(async move {
@@ -198,9 +198,18 @@ impl Part {
                 let Some(fence) = trying.0.upgrade() else {
                     return;
                 };
-                if fence.settle(now).await.is_ok() {
+                if fence.settle(now).await.is_err() {
+                    continue;
+                }
+                drop(trying);
+                // Whoever owes something since may still have seen this task at work.
+                if fence.queue.len() == 0 {
                     return;
                 }
+                let Some(again) = Trying::begin(&fence) else {
+                    return;
+                };
+                trying = again;
             }
         }));
     }
@@ -259,7 +268,7 @@ impl Store for Part {
     ) -> Result<Option<Stamp>, PurgeError> {
         let strike = Strike::Marks(marks.to_vec());
         let owed = Owed(self, now);
-        let debt = super::queue::Debt::new(&self.fence.queue, strike.clone());
+        let debt = super::queue::Debt::new(&self.fence.queue, strike.clone(), now);
         let on_behalf = OnBehalf {
             stamp: fill,
             carried,
@@ -267,6 +276,7 @@ impl Store for Part {
         let purged = self.fence.strike(&strike, Some(on_behalf)).await;
         if purged.is_ok() {
             debt.arrived(now);
+            self.fence.repeat(now).await;
         } else {
             drop(debt);
         }
