@@ -223,4 +223,5 @@ fn the_hunt_sees_people_answered_with_their_own_in_every_way() {
         tally.add(hunted.unwrap_or_else(|why| panic!("{why}\nin {script:?}")));
     }
     assert!(tally.all().iter().all(|count| *count > 2), "{tally:?}");
+    println!("{tally:?}");
 }

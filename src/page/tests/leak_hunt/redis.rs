@@ -40,8 +40,7 @@ fn none_does_so_on_a_server() {
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
     let tally = tally.into_inner();
-    assert!(
-        cases < 16 || tally.hits > 0,
-        "nobody is answered from it: {tally:?}"
-    );
+    let answered: usize = tally.all().iter().sum();
+    assert!(answered > 0, "nobody is answered from it: {tally:?}");
+    println!("{tally:?}");
 }

@@ -13,14 +13,18 @@ async fn a_server_without_memory_takes_purges_and_no_more() {
     for (option, value) in [("maxmemory-policy", "noeviction"), ("maxmemory", "2mb")] {
         assert_eq!(redis.ask(&["CONFIG", "SET", option, value]).await, "OK");
     }
-    let filler = "x".repeat(16 << 10);
-    let mut count = 0;
-    while redis
-        .ask(&["SET", &format!("filler:{count}"), &filler])
-        .await
-        == "OK"
-    {
-        count += 1;
+    // One connection, so that what it takes stays taken.
+    let mut held = redis.hold().await;
+    for size in [16 << 10, 256, 1] {
+        let filler = "x".repeat(size);
+        let mut count = 0;
+        while held
+            .ask(&["SET", &format!("filler:{size}:{count}"), &filler])
+            .await
+            == "OK"
+        {
+            count += 1;
+        }
     }
     let refused = one.cache.set("new", "new", minutes(1)).await;
     assert!(matches!(refused, Err(CacheError::Store(_))), "{refused:?}");

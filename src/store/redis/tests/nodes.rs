@@ -5,7 +5,7 @@ use http::{Method, Request, Response};
 use tower::{Layer, ServiceExt};
 
 use super::*;
-use crate::RequestHead;
+use crate::{InvalidationLayer, RequestHead};
 
 fn asked(method: Method) -> Request<Body> {
     let request = Request::builder().method(method).uri("/menu?day=1");
@@ -20,6 +20,7 @@ impl Node {
         let service = layer.layer(tower::service_fn(move |_| async move {
             Ok::<_, std::convert::Infallible>(Response::new(Body::from(maker)))
         }));
+        let service = InvalidationLayer::new(&self.cache).layer(service);
         let answer = service.oneshot(asked(method)).await.unwrap();
         let body = axum::body::to_bytes(Body::new(answer.into_body()), 1024).await;
         self.cache.background().idle().await;

@@ -15,7 +15,7 @@ use super::*;
 use crate::cache::Lookup;
 use crate::clock::{Clock, SystemClock};
 use crate::store::{Purge, PurgeError};
-use crate::{CacheError, CacheLayer, CacheTags, PageKey, RequestHead};
+use crate::{CacheError, CacheLayer, CacheTags, InvalidationLayer, PageKey, RequestHead};
 
 /// A value: which item, and which version of it.
 type Value = (usize, u64);
@@ -44,6 +44,7 @@ impl Site {
             async move { Ok::<_, Infallible>(answer(&world, request, dice).await) }
         });
         let pages = layer(&node.cache).layer(handler);
+        let pages = InvalidationLayer::new(&node.cache).layer(pages);
         let pages = pages.map_response(|response: Response<_>| response.map(Body::new));
         Self {
             number,
@@ -137,7 +138,10 @@ fn request(page: usize, method: Method, language: &'static str) -> Request<Body>
 /// The page with the data as it is at some moment, at once or a while later. What is posted changes it.
 async fn answer(world: &World, request: Request<Body>, mut dice: Dice) -> Response<Body> {
     let page: usize = request.uri().path()[3..].parse().unwrap();
-    let language = request.headers()["x-l"].to_str().unwrap().to_owned();
+    // Who refreshes in the background asks for no more than the page varies on.
+    let language = request.headers().get("x-l");
+    let language = language.map_or("none", |language| language.to_str().unwrap());
+    let language = language.to_owned();
     dice.dawdle(4).await;
     let version = match *request.method() {
         Method::GET => world.data.read(page),
