@@ -260,14 +260,25 @@ impl Client {
         let world = self.site.world.clone();
         while !world.is_over.load(Ordering::SeqCst) && !world.log.is_wrong() {
             let item = usize::try_from(self.dice.roll(ITEMS as u64)).unwrap();
-            match self.dice.roll(20) {
-                0..2 => self.change().await,
-                2 if is_page(item) => self.post(item).await,
-                2 => self.soften(item).await,
-                _ if is_page(item) => self.read_page(item).await,
-                _ => self.read_value(item).await,
+            let kind = self.dice.roll(20);
+            let ended = tokio::time::timeout(PATIENCE, self.step(kind, item)).await;
+            if ended.is_err() {
+                let number = self.site.number;
+                world.log.wrong(format!(
+                    "node {number}: step {kind} with item {item} never ends"
+                ));
             }
             self.dice.dawdle(6).await;
+        }
+    }
+
+    async fn step(&mut self, kind: u64, item: usize) {
+        match kind {
+            0..2 => self.change().await,
+            2 if is_page(item) => self.post(item).await,
+            2 => self.soften(item).await,
+            _ if is_page(item) => self.read_page(item).await,
+            _ => self.read_value(item).await,
         }
     }
 

@@ -228,7 +228,9 @@ impl History {
         }
         for site in &self.sites {
             for item in 0..ITEMS {
-                site.reads_the_newest(item).await;
+                if !log.is_wrong() {
+                    site.reads_the_newest(item).await;
+                }
             }
         }
     }
@@ -247,5 +249,6 @@ fn setting(name: &str, default: u64) -> u64 {
 async fn no_history_on_many_nodes_shows_what_was_purged() {
     let seed = setting("LARDER_HISTORY_SEED", crate::store::random() >> 1);
     let steps = setting("LARDER_HISTORY_STEPS", 30);
+    println!("LARDER_HISTORY_SEED={seed}");
     History::new(seed).await.run(steps).await;
 }
