@@ -338,7 +338,7 @@ pub(crate) enum Fault {
     Delay(Duration),
     /// Hands that many of the server's next bytes on, and ends the connection.
     CutAfter(usize),
-    /// Takes all, and hands nothing on.
+    /// Takes all, and hands nothing on; nor later what comes over a connection that has lost something so.
     BlackHole,
 }
 
@@ -403,9 +403,11 @@ async fn requests(
     fault: &watch::Receiver<Fault>,
 ) {
     let mut buffer = vec![0; 16 << 10];
+    // Nothing arrives behind a gap.
+    let mut gap = false;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let now = *fault.borrow();
-        if now != Fault::BlackHole && to.write_all(&buffer[..count]).await.is_err() {
+        gap |= *fault.borrow() == Fault::BlackHole;
+        if !gap && to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
     }
@@ -417,8 +419,10 @@ async fn answers(
     fault: &watch::Receiver<Fault>,
 ) {
     let mut buffer = vec![0; 16 << 10];
+    let mut gap = false;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         let now = *fault.borrow();
+        gap |= now == Fault::BlackHole;
         let bytes = match now {
             Fault::None => &buffer[..count],
             Fault::Delay(delay) => {
@@ -428,6 +432,9 @@ async fn answers(
             Fault::CutAfter(left) => &buffer[..count.min(left)],
             Fault::BlackHole => continue,
         };
+        if gap {
+            continue;
+        }
         let written = to.write_all(bytes).await;
         if written.is_err() || matches!(now, Fault::CutAfter(_)) {
             return;

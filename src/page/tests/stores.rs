@@ -15,8 +15,39 @@ use crate::store::{
     Purge, PurgeError, Record, Scanned, Stamp, Store, StoreError, Times,
 };
 
-/// A store that never answers at once, as one behind a network, and brings heads as bytes.
+/// A store that never answers at once, as one behind a network, and brings records as what they are as bytes.
 pub(super) struct Waiting<S>(pub(super) S);
+
+/// The record as another process reads it; `None` where it stays in this one.
+#[cfg(feature = "redis")]
+fn over_the_wire(key: Key<'_>, record: &Record) -> Option<Arc<Record>> {
+    crate::store::redis::wire::sent(key, record)
+}
+
+/// The same without an encoding of whole records: its head alone.
+#[cfg(not(feature = "redis"))]
+fn over_the_wire(_: Key<'_>, record: &Record) -> Option<Arc<Record>> {
+    let head = match &record.head {
+        Head::Live(head) => Head::Wire(head.to_wire()?.into()),
+        head => head.clone(),
+    };
+    Some(Arc::new(record.with_times(record.times).with_head(head)))
+}
+
+/// The change with its record sent so.
+fn sent_op(key: Key<'_>, op: &Op) -> Option<Op> {
+    Some(match op {
+        Op::Put(record, when) => Op::Put(over_the_wire(key, record)?, *when),
+        Op::Count {
+            by,
+            create: Some(record),
+        } => Op::Count {
+            by: *by,
+            create: Some(over_the_wire(key, record)?),
+        },
+        other => other.clone(),
+    })
+}
 
 #[async_trait]
 impl<S: Store> Store for Waiting<S> {
@@ -26,20 +57,23 @@ impl<S: Store> Store for Waiting<S> {
 
     async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
         tokio::task::yield_now().await;
-        let found = self.0.get(keys, now).await?;
+        let found = self.0.get(keys, now).await;
         tokio::task::yield_now().await;
-        let sent = found
-            .into_iter()
-            .map(|found| sent(found, Head::Wire))
-            .collect();
-        Ok(sent)
+        found
     }
 
     async fn apply(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
         tokio::task::yield_now().await;
-        let done = self.0.apply(ops, now).await;
+        let mut all_done = Vec::with_capacity(ops.len());
+        for (key, op) in ops {
+            let Some(op) = sent_op(*key, op) else {
+                all_done.push(Done::TooLarge);
+                continue;
+            };
+            all_done.extend(self.0.apply(&[(*key, op)], now).await?);
+        }
         tokio::task::yield_now().await;
-        done
+        Ok(all_done)
     }
 
     async fn admits(&self, stamp: Stamp, marks: &[Mark]) -> Result<bool, StoreError> {

@@ -133,9 +133,14 @@ impl FenceState {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn saw(&self, stamp: Stamp) {
+    /// An answer to what was asked when `before` was the furthest. One that comes late does not take another epoch's place.
+    fn saw(&self, stamp: Stamp, before: Stamp) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.epoch != stamp.epoch || seen.seq < stamp.seq {
+        let is_further = match seen.epoch == stamp.epoch {
+            true => seen.seq < stamp.seq,
+            false => seen.epoch == before.epoch,
+        };
+        if is_further {
             *seen = stamp;
         }
     }
@@ -155,15 +160,15 @@ impl FenceState {
         let before = self.servers.load(Ordering::Acquire);
         if servers != before {
             // The first one that is met has lost nothing that this node has ever known.
-            if before > 0 {
+            if before > 0 || servers > 1 {
                 self.queue.repeat(now);
                 self.mirror_mut().doubt();
             }
             self.servers.store(servers, Ordering::Release);
         }
-        while let Some((strike, count)) = self.queue.first() {
+        while let Some((strike, behind)) = self.queue.first() {
             self.deliver(strike.clone()).await?;
-            self.queue.paid(&strike, count, now);
+            self.queue.paid(&strike, behind, now);
         }
         Ok(())
     }
@@ -191,8 +196,13 @@ impl FenceState {
                 at_once = at_once.saturating_mul(2);
             }
             let stamp = marks.fence.stamp;
-            self.mirror_mut()
-                .note(marks.fence, upto, marks.lasting, marks.keys, marks.soft);
+            let mut mirror = self.mirror_mut();
+            if mirror.known() != known {
+                // It was doubted meanwhile: these are not all that it has to read.
+                continue;
+            }
+            mirror.note(marks.fence, upto, marks.lasting, marks.keys, marks.soft);
+            drop(mirror);
             self.watchers.notify(|| Notice::Marked(stamp));
         }
         Ok(())
@@ -210,7 +220,7 @@ impl FenceState {
     /// everything. Numbers are times, so one fence can be older than another, too.
     async fn check(&self, fence: &Fence, before: Stamp) -> Result<(), StoreError> {
         if fence.stamp.seq >= before.seq {
-            self.saw(fence.stamp);
+            self.saw(fence.stamp, before);
             return Ok(());
         }
         let arguments = [
@@ -220,7 +230,7 @@ impl FenceState {
         let renewed = self.run(&RENEW, &[], &arguments).await?;
         let renewed = reply::bulk(renewed).and_then(|raw| Fence::parse(&raw));
         let renewed = renewed.ok_or_else(|| reply::unexpected("renew"))?;
-        self.saw(renewed.stamp);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = renewed.stamp;
         Err(StoreError::new(
             "read",
             "the server had lost purges; everything was purged",
@@ -242,10 +252,18 @@ impl FenceState {
 
     /// A purge of `strike`: delivered, or owed from now on.
     pub(super) async fn purge(&self, strike: Strike, now: Now) -> Result<Delivered, StoreError> {
-        let debt = Debt::new(&self.queue, strike.clone());
+        let debt = Debt::new(&self.queue, strike.clone(), now);
         let delivered = self.deliver(strike).await?;
         debt.arrived(now);
+        self.repeat(now).await;
         Ok(delivered)
+    }
+
+    /// Sees to it that a server which is met by a purge gets the last ones too. What cannot be delivered now stays owed.
+    pub(super) async fn repeat(&self, now: Now) {
+        if self.has_new_server() {
+            drop(self.settle(now).await);
+        }
     }
 
     async fn deliver(&self, strike: Strike) -> Result<Delivered, StoreError> {
@@ -306,11 +324,15 @@ impl FenceState {
         arguments.extend(marks.iter().map(Vec::as_slice));
         let before = self.seen();
         let answer = self.run(&PURGE, &entries, &arguments).await?;
-        let answer: Option<[Value; 3]> = reply::array(answer).and_then(|all| all.try_into().ok());
-        let [raw, removed, admitted] = answer.ok_or_else(|| reply::unexpected("purge"))?;
-        let fence = reply::bulk(raw).and_then(|raw| Fence::parse(&raw));
-        let fence = fence.ok_or_else(|| reply::unexpected("purge"))?;
-        self.check(&fence, before).await?;
+        let answer: Option<[Value; 4]> = reply::array(answer).and_then(|all| all.try_into().ok());
+        let [stood, raw, removed, admitted] = answer.ok_or_else(|| reply::unexpected("purge"))?;
+        let parsed = |raw| reply::bulk(raw).and_then(|raw| Fence::parse(&raw));
+        let (stood, fence) = parsed(stood)
+            .zip(parsed(raw))
+            .ok_or_else(|| reply::unexpected("purge"))?;
+        // As it stood before: a purge moves a fence that has gone back past what it has lost of others.
+        self.check(&stood, before).await?;
+        self.saw(fence.stamp, before);
         self.watchers.notify(|| Notice::Marked(fence.stamp));
         let removed = reply::array(removed).unwrap_or_default();
         Ok(Step {

@@ -59,7 +59,13 @@ mod tls;
 #[cfg(test)]
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "../../../tests/redis/process.rs"]
-mod process;
+pub(crate) mod process;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) mod wire;
 
 use std::fmt;
 use std::sync::Arc;

@@ -87,6 +87,8 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Held {
     owed: VecDeque<Strike>,
+    /// The number of the first that is owed; each is the next one's less one.
+    first: u64,
     weight: usize,
     delivered: VecDeque<(Now, Strike)>,
     delivered_weight: usize,
@@ -100,6 +102,7 @@ impl Queue {
         Self {
             held: Mutex::new(Held {
                 owed: VecDeque::new(),
+                first: 0,
                 weight: 0,
                 delivered: VecDeque::new(),
                 delivered_weight: 0,
@@ -119,40 +122,48 @@ impl Queue {
         held.weight += strike.weight();
         held.owed.push_back(strike);
         if held.weight > self.bound {
+            // Under a number of its own: what is being delivered now does not pay for it.
+            held.first += held.owed.len() as u64;
             held.owed.clear();
             held.owed.push_back(Strike::All);
             held.weight = 1;
         }
     }
 
-    /// The first of those that are owed, joined with what can go with it, and how many they are. They stay owed until
+    /// The first of those that are owed, joined with what can go with it, and the number of the one behind them. They stay owed until
     /// [`paid`](Self::paid).
-    pub(super) fn first(&self) -> Option<(Strike, usize)> {
+    pub(super) fn first(&self) -> Option<(Strike, u64)> {
         let held = self.lock();
         let mut owed = held.owed.iter();
         let mut joined = owed.next()?.clone();
-        let mut count = 1;
+        let mut behind = held.first + 1;
         for next in owed {
             match joined.joined(next) {
                 Ok(both) => joined = both,
-                Err(alone) => return Some((alone, count)),
+                Err(alone) => return Some((alone, behind)),
             }
-            count += 1;
+            behind += 1;
         }
-        Some((joined, count))
+        Some((joined, behind))
     }
 
-    /// The first `count` have been delivered.
-    pub(super) fn paid(&self, strike: &Strike, count: usize, now: Now) {
+    /// Those before the number `behind` have been delivered.
+    pub(super) fn paid(&self, strike: &Strike, behind: u64, now: Now) {
         let mut held = self.lock();
-        for _ in 0..count {
-            let Some(paid) = held.owed.pop_front() else {
-                break;
-            };
+        while held.first < behind
+            && let Some(paid) = held.owed.pop_front()
+        {
+            held.first += 1;
             held.weight = held.weight.saturating_sub(paid.weight());
         }
         drop(held);
         self.remember(strike, now);
+    }
+
+    /// Notes how late it is. What is delivered by somebody who cannot tell was delivered then.
+    fn heard(&self, now: Now) {
+        let mut held = self.lock();
+        held.latest = held.latest.max(now);
     }
 
     /// A purge was delivered: for a while it may have to be repeated.
@@ -203,7 +214,8 @@ pub(super) struct Debt<'a> {
 }
 
 impl<'a> Debt<'a> {
-    pub(super) fn new(queue: &'a Queue, strike: Strike) -> Self {
+    pub(super) fn new(queue: &'a Queue, strike: Strike, now: Now) -> Self {
+        queue.heard(now);
         Self {
             queue,
             strike: Some(strike),
@@ -244,11 +256,12 @@ mod tests {
         queue.owe(marks(&["a"]));
         queue.owe(marks(&["b", "c"]));
         queue.owe(Strike::Keys(vec![(b"k".to_vec(), Mark::of("t", &[b"k"]))]));
-        let (first, count) = queue.first().unwrap();
+        let (first, behind) = queue.first().unwrap();
         assert!(matches!(&first, Strike::Marks(marks) if marks.len() == 3));
-        assert_eq!((count, queue.len()), (2, 3));
-        queue.paid(&first, count, at(0));
-        assert!(matches!(queue.first(), Some((Strike::Keys(_), 1))));
+        assert_eq!((behind, queue.len()), (2, 3));
+        queue.paid(&first, behind, at(0));
+        assert_eq!(queue.len(), 1);
+        assert!(matches!(queue.first(), Some((Strike::Keys(_), 3))));
     }
 
     #[test]
@@ -259,18 +272,41 @@ mod tests {
         }
         assert_eq!(queue.len(), 3);
         queue.owe(marks(&["d"]));
-        assert!(matches!(queue.first(), Some((Strike::All, 1))));
+        assert!(matches!(queue.first(), Some((Strike::All, _))));
         queue.owe(marks(&["e"]));
-        let (first, count) = queue.first().unwrap();
-        assert!(matches!(first, Strike::All) && count == 2);
+        let (first, behind) = queue.first().unwrap();
+        assert!(matches!(first, Strike::All));
+        queue.paid(&first, behind, at(0));
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn what_was_on_its_way_does_not_pay_for_a_purge_of_everything() {
+        let queue = Queue::new(2);
+        queue.owe(marks(&["a"]));
+        queue.owe(marks(&["b"]));
+        let (first, behind) = queue.first().unwrap();
+        queue.owe(marks(&["c"]));
+        queue.paid(&first, behind, at(0));
+        assert!(matches!(queue.first(), Some((Strike::All, _))));
+    }
+
+    #[test]
+    fn what_somebody_delivers_who_cannot_tell_the_time_is_repeated_too() {
+        let queue = Queue::new(10);
+        drop(Debt::new(&queue, marks(&["a"]), at(5_000)));
+        let (first, behind) = queue.first().unwrap();
+        queue.paid(&first, behind, at(0));
+        queue.repeat(at(5_001));
+        assert_eq!(queue.len(), 1);
     }
 
     #[test]
     fn a_purge_that_does_not_arrive_is_owed() {
         let queue = Queue::new(10);
-        Debt::new(&queue, marks(&["a"])).arrived(at(0));
+        Debt::new(&queue, marks(&["a"]), at(0)).arrived(at(0));
         assert_eq!(queue.len(), 0);
-        drop(Debt::new(&queue, marks(&["b"])));
+        drop(Debt::new(&queue, marks(&["b"]), at(0)));
         assert_eq!(queue.len(), 1);
     }
 

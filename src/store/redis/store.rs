@@ -82,7 +82,7 @@ impl Server {
 #[derive(Clone)]
 pub(super) struct Part {
     pub(super) server: Arc<Server>,
-    fence: Arc<FenceState>,
+    pub(super) fence: Arc<FenceState>,
     begin: Arc<str>,
 }
 
@@ -214,11 +214,14 @@ impl Part {
                     continue;
                 }
                 drop(trying);
-                // What came to be owed just before that found a task that was trying.
-                match Trying::begin(&fence) {
-                    Some(again) if fence.queue.len() > 0 => trying = again,
-                    _ => return,
+                // Whoever owes something since may still have seen this task at work.
+                if fence.queue.len() == 0 {
+                    return;
                 }
+                let Some(again) = Trying::begin(&fence) else {
+                    return;
+                };
+                trying = again;
             }
         }));
     }
@@ -290,7 +293,7 @@ impl Store for Part {
     ) -> Result<Option<Stamp>, PurgeError> {
         let strike = Strike::Marks(marks.to_vec());
         let owed = Owed(self, now);
-        let debt = super::queue::Debt::new(&self.fence.queue, strike.clone());
+        let debt = super::queue::Debt::new(&self.fence.queue, strike.clone(), now);
         let on_behalf = OnBehalf {
             stamp: fill,
             carried,
@@ -298,6 +301,7 @@ impl Store for Part {
         let purged = self.fence.strike(&strike, Some(on_behalf)).await;
         if purged.is_ok() {
             debt.arrived(now);
+            self.fence.repeat(now).await;
         } else {
             drop(debt);
         }

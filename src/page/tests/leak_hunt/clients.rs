@@ -147,7 +147,7 @@ impl Clients {
     /// A 304 makes the client show what it holds under one of its tags: one of these must be the asker's, or nobody's.
     fn judge_confirmed(&self, ask: &Ask, route: Route, tags: &[String]) -> Result<(), String> {
         if tags.is_empty() {
-            return match route.heeds_no_dates() {
+            return match route.is_of_people() {
                 true => Err("a date has told what is whose".to_owned()),
                 false => Ok(()),
             };

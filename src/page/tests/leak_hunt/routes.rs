@@ -85,14 +85,9 @@ impl Route {
         }
     }
 
-    /// Does a layer tell people apart?
+    /// Does a layer tell people apart? Then dates count for nothing, since they do not.
     pub(super) const fn is_of_people(self) -> bool {
         !matches!(self, Self::Plain | Self::Shared | Self::Gateway)
-    }
-
-    /// Do dates count for nothing here, since they do not tell people apart? A cache of another process cannot know that.
-    pub(super) const fn heeds_no_dates(self) -> bool {
-        self.is_of_people() && !matches!(self, Self::OutsideRoundKey)
     }
 
     /// What a handler looks at without telling: what the key holds, and what larder knows for a credential.

@@ -1,12 +1,13 @@
 -- A purge, in one step: raises the fence, and marks what is struck. ARGV: 1 the epoch of a fence that has to be made, 2 how many marks a
 -- set may hold, 3 what is struck (marks, keys, soft, fills, all), 4 epoch, 5 seq and 6 marks of a fill on whose behalf it is done (empty:
--- none), 7... marks. The answer: the fence, which of the entries were valid and are removed, and whether that fill was admitted until then.
+-- none), 7... marks. The answer: the fence as it stood before and as it stands now, which of the entries were valid and are removed, and
+-- whether that fill was admitted until then.
 
 -- The first write decides whether memory is to be had: a purge must be taken also by a server that is full.
 redis.call('DEL', SCRATCH)
 local f = read_fence() or create_fence(ARGV[1])
 local is_admitted = #ARGV[5] == 8 and admits_fill(f, ARGV[4], struct.unpack('>I8', ARGV[5]), ARGV[6])
-local bound, what, removed = tonumber(ARGV[2]), ARGV[3], {}
+local stood, bound, what, removed = f.raw, tonumber(ARGV[2]), ARGV[3], {}
 advance(f)
 
 if what == 'keys' then
@@ -43,4 +44,4 @@ elseif what == 'all' then
 elseif set then
   f.floor = math.max(f.floor, forget(set, redis.call('ZCARD', set) - 1 - bound))
 end
-return { write_fence(f), removed, is_admitted and 1 or 0 }
+return { stood, write_fence(f), removed, is_admitted and 1 or 0 }
