@@ -308,6 +308,7 @@ impl CacheBuilder {
                 flights: Arc::new(Flights::default()),
                 remembered: Arc::new(Remembered::new(self.remember_refusals)),
                 guesses: Arc::default(),
+                heads: Arc::default(),
                 unwell: Arc::new(Remembered::new(self.refresh_backoff)),
                 budget: Budget::new(self.recording_budget),
                 counters: Arc::new(Counters::default()),

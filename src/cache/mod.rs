@@ -64,7 +64,7 @@ use crate::clock::{Clock, Now};
 use crate::header::CacheName;
 use crate::identity::{Identify, IdentityDigest, IdentityType, Secret};
 use crate::monitor::{Counters, Operation, Stats};
-use crate::page::{Budget, CacheLayer, Flights, Guesses, Remembered, StatusField, decode_head};
+use crate::page::{Budget, CacheLayer, Flights, Guesses, Heads, Remembered, StatusField};
 use crate::store::{Done, Found, Head, Key, Mark, Op, Stamp, Store, StoreError, StoreFacts};
 use crate::ttl::Ttl;
 
@@ -154,6 +154,7 @@ pub(crate) struct Shared {
     pub(crate) flights: Arc<Flights>,
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) guesses: Arc<Guesses>,
+    heads: Arc<Heads>,
     /// Pages and values whose handler or loader has just failed: no refresh is tried again at once.
     pub(crate) unwell: Arc<Remembered>,
     pub(crate) budget: Budget,
@@ -273,7 +274,7 @@ impl std::fmt::Debug for Cache {
 impl Shared {
     pub(crate) fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
         let found = self.store.get_now(key, now);
-        found.map_ok(thawed)
+        found.map_ok(|found| thawed(&self.heads, found))
     }
 
     pub(crate) async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
@@ -285,7 +286,10 @@ impl Shared {
                     let found = self
                         .within(Operation::Read, self.store.get(keys, now))
                         .await?;
-                    return Ok(found.into_iter().map(thawed).collect());
+                    return Ok(found
+                        .into_iter()
+                        .map(|found| thawed(&self.heads, found))
+                        .collect());
                 }
             }
         }
@@ -403,10 +407,10 @@ impl Shared {
 
 /// The same with the head of a page decoded, where the store is elsewhere. One that cannot be, since it is torn or of another version,
 /// stays as it is: whoever reads it takes it for absent, and whoever replaces it needs its id.
-fn thawed(mut found: Found) -> Found {
+fn thawed(heads: &Heads, mut found: Found) -> Found {
     if let Some(record) = &found.record
         && let Head::Wire(wire) = &record.head
-        && let Some(head) = decode_head(record.kind, wire)
+        && let Some(head) = heads.decode(record.kind, wire)
     {
         found.record = found.record.map(|record| {
             let times = record.times;

@@ -105,6 +105,7 @@ mod freshness;
 mod future;
 mod guess;
 mod handle;
+mod heads;
 mod key;
 mod key_text;
 mod layer;
@@ -154,6 +155,7 @@ pub(crate) use self::guess::Guesses;
 #[cfg(feature = "axum")]
 pub(crate) use self::handle::Handle;
 pub use self::handle::Looked;
+pub(crate) use self::heads::Heads;
 pub use self::key::PageKey;
 pub(crate) use self::key::normal_host;
 pub(crate) use self::key_text::KeyText;
@@ -167,4 +169,5 @@ pub(crate) use self::remember::Remembered;
 pub(crate) use self::respond::{StatusField, is_answered_by_a_page_layer};
 pub use self::service::CacheService;
 pub use self::unreachable::Unreachable;
+#[cfg(any(test, fuzzing))]
 pub(crate) use self::wire::decode_head;
