@@ -59,6 +59,9 @@ pub(super) struct Call<S, B> {
 pub(super) type Answer<B, E> = Result<Response<PageBody<B>>, E>;
 
 /// Answers, whatever it takes. `missed` is what a look-up without waiting came to.
+///
+/// What hits of a store elsewhere do not come to is boxed where it begins: a future has room for all of its parts from the start, and to
+/// make and move that for each hit costs more than the rest of it.
 pub(super) async fn fill<S, ReqBody, ResBody>(
     mut call: Call<S, ReqBody>,
     missed: Option<Missed>,
@@ -81,12 +84,12 @@ where
                 return Ok(response);
             }
             Ok(Looked::Missed(missed)) => missed,
-            Err(_) => return call.forward(Reason::Bypassed(Bypass::Store)).await,
+            Err(_) => return Box::pin(call.forward(Reason::Bypassed(Bypass::Store))).await,
         },
     };
     let missed = match missed.stored.is_empty() {
         false => missed,
-        true => match call.look_up_equivalent(missed).await {
+        true => match Box::pin(call.look_up_equivalent(missed)).await {
             Ok(Looked::Answered(response)) => return Ok(response),
             Ok(Looked::Refreshing(response, missed)) => {
                 super::refresh::start(call, missed);
@@ -94,12 +97,12 @@ where
             }
             Ok(Looked::Missed(missed)) => missed,
             // One wait for a store that is unwell is enough.
-            Err(_) => return call.forward(Reason::Bypassed(Bypass::Store)).await,
+            Err(_) => return Box::pin(call.forward(Reason::Bypassed(Bypass::Store))).await,
         },
     };
     let wants_part = call.want.ranged && call.page.policy.rules.parts && missed.stored.is_empty();
     if call.want.advice.only_if_cached {
-        if wants_part && let Some(response) = call.stored_range().await {
+        if wants_part && let Some(response) = Box::pin(call.stored_range()).await {
             return Ok(response);
         }
         return Ok(answer::unanswered(

@@ -168,7 +168,7 @@ impl Connections {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         match self.attempt(turn, commands, call).await {
             Err(Failure::Broken(_)) if commands.iter().all(only_reads) => {
-                self.attempt(turn, commands, call).await
+                Box::pin(self.attempt(turn, commands, call)).await
             }
             answers => answers,
         }
@@ -183,7 +183,7 @@ impl Connections {
         let shared = &self.shared;
         let wait = shared.timeouts.acquire.min(call.left());
         if shared.slots.is_empty() {
-            let mut connection = self.pooled(wait).await?;
+            let mut connection = Box::pin(self.pooled(wait)).await?;
             let answers = shared
                 .exchange(&mut connection, commands, true, call.left())
                 .await;
@@ -194,7 +194,10 @@ impl Connections {
             return answers;
         }
         let slot = turn % shared.slots.len();
-        let (mut link, check) = self.link(slot, wait).await?;
+        let (mut link, check) = match self.shared.slots[slot].next(now(), CHECK_EVERY) {
+            Next::Use { link, check } => (link, check),
+            wanting => Box::pin(self.link(slot, wanting, wait)).await?,
+        };
         let answers = shared
             .exchange(&mut link.connection, commands, check, call.left())
             .await;
@@ -213,9 +216,10 @@ impl Connections {
     async fn link(
         &self,
         slot: usize,
+        next: Next<MultiplexedConnection>,
         wait: Duration,
     ) -> Result<(Link<MultiplexedConnection>, bool), Failure> {
-        let mut waiting = match self.shared.slots[slot].next(now(), CHECK_EVERY) {
+        let mut waiting = match next {
             Next::Use { link, check } => return Ok((link, check)),
             Next::Wait(waiting) => waiting,
             Next::Open(opened, waiting) => {

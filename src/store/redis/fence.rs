@@ -150,9 +150,14 @@ impl FenceState {
         self.connections.servers() != self.servers.load(Ordering::Acquire)
     }
 
+    /// Is something owed, to this server or to a new one?
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.has_new_server() || self.queue.len() > 0
+    }
+
     /// Delivers what is owed. Nothing may be read before: it may be what is to go.
     pub(super) async fn settle(&self, now: Now) -> Result<(), StoreError> {
-        if !self.has_new_server() && self.queue.len() == 0 {
+        if !self.is_unsettled() {
             return Ok(());
         }
         let _alone = self.settling.lock().await;
@@ -171,6 +176,11 @@ impl FenceState {
             self.queue.paid(&strike, behind, now);
         }
         Ok(())
+    }
+
+    /// Is the mirror where `fence` stands, or further? `before`: what was seen before `fence` was asked for.
+    pub(super) fn has_followed(&self, fence: &Fence, before: Stamp) -> bool {
+        fence.stamp == before && self.mirror().covers(fence)
     }
 
     /// Brings the mirror to where `fence` stands, or further. `before`: what was seen before `fence` was asked for.

@@ -94,7 +94,10 @@ impl Part {
     /// The values under these names, and the fence as it stood when they were read; the mirror has followed it.
     async fn read(&self, names: &[Vec<u8>], now: Now) -> Result<(Vec<Value>, Fence), StoreError> {
         for _ in 0..TRIES {
-            self.fence.settle(now).await?;
+            // What is rare is boxed: the room for it would be made for each read.
+            if self.fence.is_unsettled() {
+                Box::pin(self.fence.settle(now)).await?;
+            }
             let before = self.fence.seen();
             let mut mget = Cmd::with_capacity(names.len() + 2, 64 * (names.len() + 2));
             mget.arg("MGET").arg(names).arg(self.fence.key());
@@ -109,11 +112,13 @@ impl Part {
             }
             let Some(fence) = fence.and_then(|raw| Fence::parse(&raw)) else {
                 // Nothing is valid without a fence, and what the mirror knows is of one that is gone.
-                let fence = self.fence.create().await?;
-                self.fence.follow(&fence, before).await?;
+                let fence = Box::pin(self.fence.create()).await?;
+                Box::pin(self.fence.follow(&fence, before)).await?;
                 return Ok((vec![Value::Nil; names.len()], fence));
             };
-            self.fence.follow(&fence, before).await?;
+            if !self.fence.has_followed(&fence, before) {
+                Box::pin(self.fence.follow(&fence, before)).await?;
+            }
             return Ok((values, fence));
         }
         Err(StoreError::new("read", "the server keeps changing"))
@@ -247,7 +252,7 @@ impl Store for Part {
                 Some(bytes) => match entry::decode(&bytes) {
                     Some((full, record)) => self.found(*key, &full, record, now),
                     None => {
-                        self.discard(name, &bytes).await;
+                        Box::pin(self.discard(name, &bytes)).await;
                         None
                     }
                 },

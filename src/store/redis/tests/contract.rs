@@ -38,3 +38,17 @@ async fn a_connection_for_each_call_keeps_it_too() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_keep_their_contract() {
+    let redis = Redis::start(Options::default()).await;
+    let redis = &redis;
+    let count = &AtomicU32::new(0);
+    let make = || async move {
+        let nth = count.fetch_add(1, Ordering::Relaxed);
+        let store = patient(redis.url()).build().unwrap();
+        let builder = crate::Cache::builder(store).namespace(format!("shop {nth}"));
+        builder.build().unwrap()
+    };
+    crate::testing::values_contract(make, tokio::time::sleep).await;
+}
