@@ -14,7 +14,7 @@ use crate::background::Task;
 use crate::identity::Identity;
 use crate::monitor::Operation;
 use crate::page::PageKey;
-use crate::store::{Mark, Purge, PurgeError, Stamp, StoreError};
+use crate::store::{Mark, Purge, PurgeError, Stamp, Store, StoreError};
 
 /// The longest that a purge may take which looks at every entry.
 const LONGEST_SEARCH: Duration = Duration::from_secs(60);
@@ -253,7 +253,7 @@ impl Cache {
 impl Cache {
     /// Makes a purge, and once more later where that is asked for.
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
-        let purged = self.purge_once(&purge).await;
+        let purged = self.purge_in(&*self.shared.store, &purge).await;
         // Also where it was not delivered: whatever becomes of it, what changed has changed.
         if !matches!(purge, Purge::Soft(..)) {
             self.purge_again(purge);
@@ -261,7 +261,12 @@ impl Cache {
         purged
     }
 
-    pub(super) async fn purge_once(&self, purge: &Purge) -> Result<Purged, PurgeError> {
+    /// Makes a purge of what `store` holds, which is this cache's or that of another of its versions.
+    pub(super) async fn purge_in(
+        &self,
+        store: &dyn Store,
+        purge: &Purge,
+    ) -> Result<Purged, PurgeError> {
         let shared = &self.shared;
         let longest = match purge {
             // It looks at every entry.
@@ -269,9 +274,7 @@ impl Cache {
             _ => shared.store_timeout,
         };
         let now = shared.clock.now();
-        let struck = self
-            .purging(longest, shared.store.purge(purge, now))
-            .await?;
+        let struck = self.purging(longest, store.purge(purge, now)).await?;
         shared.latest.note(struck.stamp);
         Ok(Purged {
             stamp: struck.stamp,

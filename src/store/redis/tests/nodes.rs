@@ -196,3 +196,34 @@ async fn a_fill_loses_to_a_purge_on_another_node() {
         assert!(!other.has("dish:1").await, "{way:?}");
     }
 }
+
+#[tokio::test]
+async fn a_purge_of_another_version_is_made_again_there() {
+    let redis = Redis::start(Options::default()).await;
+    let store = patient(redis.url()).build().unwrap();
+    let after = Duration::from_secs(2);
+    let cache = Cache::builder(store).namespace("shop");
+    let cache = cache.purge_again_after(after).build().unwrap();
+    let second = cache.at_version(2);
+    second.set("dish:1", "old", minutes(30)).await.unwrap();
+    cache
+        .set("dish:1", "of the first", minutes(30))
+        .await
+        .unwrap();
+    // Whoever purges first attends to the purges of both.
+    assert!(!cache.delete("other").await.unwrap());
+    assert!(second.delete("dish:1").await.unwrap());
+    assert_eq!(second.delete_prefix("dish:2").await.unwrap(), 0);
+    // What a replica that lags behind still says is stored meanwhile.
+    second.set("dish:1", "old", minutes(30)).await.unwrap();
+    second.set("dish:2", "old", minutes(30)).await.unwrap();
+    until("they are purged again", || async {
+        redis
+            .ask(&["EXISTS", "shop:2:dish:1", "shop:2:dish:2"])
+            .await
+            == "0"
+    })
+    .await;
+    let left = cache.get::<String>("dish:1").await.unwrap();
+    assert_eq!(left.as_deref(), Some("of the first"));
+}
