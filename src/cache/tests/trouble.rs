@@ -126,3 +126,17 @@ fn errors_say_what_went_wrong_and_hold_no_values() {
         assert_eq!(error.to_string(), text);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_nobody_waits_for_any_more_is_made_again_all_the_same() {
+    let store = Remote::new();
+    let cache = Cache::builder(store.clone()).purge_again_after(SECOND);
+    let cache = cache.build().unwrap();
+    let mut purging = Box::pin(cache.purge_tag("menu"));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(purging.as_mut().poll(&mut cx).is_pending());
+    drop(purging);
+    store.trips();
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(store.trips(), 1);
+}
