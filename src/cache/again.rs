@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Cache;
+use super::lifetime::later;
 use crate::store::{Mark, Purge, Store};
 
 /// The most purges that wait to be made again.
@@ -79,7 +80,7 @@ impl Cache {
         {
             let mut queue = again.lock();
             let next = Waiting {
-                due: Instant::now() + again.after,
+                due: later(Instant::now(), again.after),
                 store: self.shared.store.clone(),
                 purge,
             };

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::future::IntoFuture;
 
 use super::*;
 use crate::cache::{CacheError, LoadError};
@@ -139,4 +140,27 @@ async fn a_purge_that_nobody_waits_for_any_more_is_made_again_all_the_same() {
     store.trips();
     tokio::time::sleep(2 * SECOND).await;
     assert_eq!(store.trips(), 1);
+}
+
+#[tokio::test]
+async fn any_patience_may_be_given() {
+    let world = World::new();
+    let cache = &world.cache;
+    let guard = cache
+        .lock("l", SECOND)
+        .acquire(Duration::MAX)
+        .await
+        .unwrap();
+    assert!(guard.release().await.unwrap());
+    let load = || {
+        let loaded = cache.get_or_set("a", SECOND, async || {
+            settle().await;
+            7
+        });
+        loaded.hard_timeout(Duration::MAX).into_future()
+    };
+    let (one, other) = tokio::join!(load(), load());
+    assert_eq!((one.unwrap(), other.unwrap()), (7, 7));
+    let cache = Cache::builder(NullStore).purge_again_after(Duration::MAX);
+    let _ = cache.build().unwrap().purge_tag("menu").await.unwrap();
 }
