@@ -227,3 +227,30 @@ async fn a_purge_of_another_version_is_made_again_there() {
     let left = cache.get::<String>("dish:1").await.unwrap();
     assert_eq!(left.as_deref(), Some("of the first"));
 }
+
+#[tokio::test]
+async fn what_is_set_after_a_soft_purge_elsewhere_is_fresh() {
+    let redis = Redis::start(Options::default()).await;
+    let (one, other) = (Node::on(&redis), Node::on(&redis));
+    for key in ["dish:1", "dish:2", "dish:3"] {
+        assert!(!other.has(key).await, "it has seen the fence");
+        let _ = one.cache.soft().purge_tag("menu").await.unwrap();
+        match key {
+            "dish:1" => other.set(key, "menu").await,
+            "dish:2" => {
+                let added = other.cache.add(key, key, minutes(30)).tag("menu").await;
+                assert!(added.unwrap());
+            }
+            _ => {
+                let set = other.cache.set_many([(key, key)], minutes(30)).tag("menu");
+                assert!(set.await.unwrap().is_empty());
+            }
+        }
+        assert!(other.has(key).await && one.has(key).await, "{key}");
+    }
+    // A namespace that was purged softly, and a number made there.
+    let _ = one.cache.soft().clear().await.unwrap();
+    let count = other.cache.incr_or_create("n", 1, minutes(30));
+    assert_eq!(count.await.unwrap(), 1);
+    assert_eq!(one.cache.get::<i64>("n").await.unwrap(), Some(1));
+}
