@@ -254,3 +254,21 @@ async fn what_is_set_after_a_soft_purge_elsewhere_is_fresh() {
     assert_eq!(count.await.unwrap(), 1);
     assert_eq!(one.cache.get::<i64>("n").await.unwrap(), Some(1));
 }
+
+/// As where an application drops its requests after it has left its runtime.
+#[test]
+fn a_purge_without_a_runtime_is_owed_and_does_not_panic() {
+    let node = Node::of(hasty("redis://127.0.0.1:9"));
+    let mut purging = Box::pin(node.cache.purge_tag("menu"));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = purging.as_mut().poll(&mut cx);
+    assert!(
+        matches!(
+            &polled,
+            std::task::Poll::Ready(Err(crate::store::PurgeError::Undelivered(_)))
+        ),
+        "{polled:?}"
+    );
+    drop(purging);
+    assert_eq!(node.owed(), 1);
+}
