@@ -5,6 +5,7 @@ use http::{Method, Request, Response};
 use tower::{Layer, ServiceExt};
 
 use super::*;
+use crate::store::Store;
 use crate::{InvalidationLayer, RequestHead};
 
 fn asked(method: Method) -> Request<Body> {
@@ -271,4 +272,24 @@ fn a_purge_without_a_runtime_is_owed_and_does_not_panic() {
     );
     drop(purging);
     assert_eq!(node.owed(), 1);
+}
+
+#[tokio::test]
+async fn both_versions_of_the_protocol_say_the_same() {
+    let redis = Redis::start(Options::default()).await;
+    for version in ["resp2", "resp3"] {
+        let url = format!("{}?protocol={version}", redis.url());
+        let (node, other) = (Node::of(patient(url)), Node::on(&redis));
+        node.set("dish:1", "menu").await;
+        assert!(node.has("dish:1").await && other.has("dish:1").await);
+        let count = node.cache.incr_or_create(version, 1, minutes(30));
+        assert_eq!(count.await.unwrap(), 1);
+        let scan = node.cache.scan(version);
+        let scanned = scan.stream().next().await.unwrap().unwrap();
+        assert_eq!(scanned.key, version);
+        other.purge_tag("menu").await;
+        assert!(!node.has("dish:1").await);
+        assert_eq!(node.cache.delete_prefix(version).await.unwrap(), 1);
+        assert!(node.part.facts().await.unwrap().server.is_some());
+    }
 }
