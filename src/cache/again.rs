@@ -5,42 +5,48 @@
 //! everything, which purges more, never less.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Cache;
-use crate::store::{Mark, Purge};
+use super::lifetime::later;
+use crate::store::{Mark, Purge, Store};
 
 /// The most purges that wait to be made again.
 const LONGEST: usize = 1_024;
 
 /// The purges that are due a second time.
-#[derive(Debug)]
 pub(super) struct Again {
     after: Duration,
     queue: Mutex<Queue>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     /// By the moment at which they are due.
-    waiting: VecDeque<(Instant, Purge)>,
+    waiting: VecDeque<Waiting>,
     /// Does a task make them?
     is_attended: bool,
 }
 
+/// A purge that is to be made again.
+struct Waiting {
+    due: Instant,
+    /// The part of the version that it is about: names of entries are looked for there.
+    store: Arc<dyn Store>,
+    purge: Purge,
+}
+
 impl Queue {
-    fn push(&mut self, due: Instant, purge: Purge, everything: Mark) {
+    fn push(&mut self, mut next: Waiting, everything: Mark) {
         if self.waiting.len() >= LONGEST {
             self.waiting.clear();
             // Due with the last of them, so that none is made too early.
-            self.waiting
-                .push_back((due, Purge::Marks(vec![everything])));
-            return;
+            next.purge = Purge::Marks(vec![everything]);
         }
-        self.waiting.push_back((due, purge));
+        self.waiting.push_back(next);
     }
 }
 
@@ -53,7 +59,7 @@ impl Again {
     }
 
     /// What is due next; where nothing is, nobody attends to the queue any more.
-    fn next(&self) -> Option<(Instant, Purge)> {
+    fn next(&self) -> Option<Waiting> {
         let mut queue = self.lock();
         let next = queue.waiting.pop_front();
         queue.is_attended = next.is_some();
@@ -73,8 +79,13 @@ impl Cache {
         };
         {
             let mut queue = again.lock();
-            let due = Instant::now() + again.after;
-            queue.push(due, purge, self.shared.namespace_mark);
+            let next = Waiting {
+                due: later(Instant::now(), again.after),
+                store: self.shared.store.clone(),
+                purge,
+            };
+            // Of all versions: what waits may be about any of them.
+            queue.push(next, self.shared.all_versions_mark);
             if std::mem::replace(&mut queue.is_attended, true) {
                 return;
             }
@@ -98,9 +109,9 @@ impl Cache {
             return;
         };
         let stopped = Stopped(again);
-        while let Some((due, purge)) = again.next() {
+        while let Some(Waiting { due, store, purge }) = again.next() {
             tokio::time::sleep_until(due).await;
-            if let Err(error) = self.purge_once(&purge).await {
+            if let Err(error) = self.purge_in(&*store, &purge).await {
                 crate::log::purge_error(&error);
             }
         }
@@ -128,14 +139,19 @@ mod tests {
         let mark = |n: usize| Mark::from_digest(n as u128);
         let second = |n: usize| start + Duration::from_secs(n as u64);
         for n in 1..=LONGEST + 3 {
-            queue.push(second(n), Purge::Marks(vec![mark(n)]), mark(0));
+            let next = Waiting {
+                due: second(n),
+                store: Arc::new(crate::NullStore),
+                purge: Purge::Marks(vec![mark(n)]),
+            };
+            queue.push(next, mark(0));
             assert!(queue.waiting.len() <= LONGEST);
         }
         let left: Vec<_> = queue
             .waiting
             .iter()
-            .map(|(due, purge)| match purge {
-                Purge::Marks(marks) => (*due, marks[0]),
+            .map(|waiting| match &waiting.purge {
+                Purge::Marks(marks) => (waiting.due, marks[0]),
                 other => panic!("{other:?}"),
             })
             .collect();

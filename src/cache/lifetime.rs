@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::clock::Now;
 use crate::store::Times;
 use crate::ttl::{LONGEST, Ttl};
@@ -36,6 +38,12 @@ pub(super) fn end(ttl: Ttl, default: Duration, now: Now) -> Option<Now> {
         return Some(Now::NEVER);
     }
     Some(now + span.max(Duration::from_millis(1)))
+}
+
+/// The moment so long after `from`; one far away for what no clock can tell.
+pub(super) fn later(from: Instant, span: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+    from.checked_add(span).unwrap_or_else(|| from + FAR)
 }
 
 /// Fresh until `end`, and kept for `stale` beyond that.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::codec::Encoded;
 use super::error::CacheError;
 use super::key::Role;
+use super::lifetime::later;
 use super::set::{TRIES, plain};
 use super::{Cache, Shared};
 use crate::clock::Now;
@@ -82,7 +83,7 @@ impl Lock<'_> {
     ///
     /// [`CacheError::Locked`] when others have held it all the time, else as [`try_acquire`](Self::try_acquire).
     pub async fn acquire(self, bound: Duration) -> Result<LockGuard, CacheError> {
-        let until = Instant::now() + bound;
+        let until = later(Instant::now(), bound);
         let mut pause = FIRST_PAUSE;
         loop {
             if let Some(guard) = self.take().await? {

@@ -14,7 +14,7 @@ use crate::background::Task;
 use crate::identity::Identity;
 use crate::monitor::Operation;
 use crate::page::PageKey;
-use crate::store::{Mark, Purge, PurgeError, Stamp, StoreError};
+use crate::store::{Mark, Purge, PurgeError, Stamp, Store, StoreError};
 
 /// The longest that a purge may take which looks at every entry.
 const LONGEST_SEARCH: Duration = Duration::from_secs(60);
@@ -253,15 +253,16 @@ impl Cache {
 impl Cache {
     /// Makes a purge, and once more later where that is asked for.
     pub(crate) async fn purge(&self, purge: Purge) -> Result<Purged, PurgeError> {
-        let purged = self.purge_once(&purge).await;
-        // Also where it was not delivered: whatever becomes of it, what changed has changed.
-        if !matches!(purge, Purge::Soft(..)) {
-            self.purge_again(purge);
-        }
-        purged
+        let once = Once { cache: self, purge };
+        self.purge_in(&*self.shared.store, &once.purge).await
     }
 
-    pub(super) async fn purge_once(&self, purge: &Purge) -> Result<Purged, PurgeError> {
+    /// Makes a purge of what `store` holds, which is this cache's or that of another of its versions.
+    pub(super) async fn purge_in(
+        &self,
+        store: &dyn Store,
+        purge: &Purge,
+    ) -> Result<Purged, PurgeError> {
         let shared = &self.shared;
         let longest = match purge {
             // It looks at every entry.
@@ -269,9 +270,7 @@ impl Cache {
             _ => shared.store_timeout,
         };
         let now = shared.clock.now();
-        let struck = self
-            .purging(longest, shared.store.purge(purge, now))
-            .await?;
+        let struck = self.purging(longest, store.purge(purge, now)).await?;
         shared.latest.note(struck.stamp);
         Ok(Purged {
             stamp: struck.stamp,
@@ -288,10 +287,12 @@ impl Cache {
     ) -> Result<Option<Stamp>, PurgeError> {
         let shared = &self.shared;
         let now = shared.clock.now();
+        let _once = Once {
+            cache: self,
+            purge: Purge::Marks(marks.to_vec()),
+        };
         let superseding = shared.store.supersede(marks, fill, carried, now);
-        let superseded = self.purging(shared.store_timeout, superseding).await;
-        self.purge_again(Purge::Marks(marks.to_vec()));
-        superseded
+        self.purging(shared.store_timeout, superseding).await
     }
 
     /// Brings work to its end that nobody waits for.
@@ -335,6 +336,22 @@ impl Cache {
             shared.counters.store_error();
         }
         purged
+    }
+}
+
+/// A purge that is made once by now. It is made again also where it was not delivered, or nobody waits for it any more: whatever becomes of
+/// it, what changed has changed.
+struct Once<'a> {
+    cache: &'a Cache,
+    purge: Purge,
+}
+
+impl Drop for Once<'_> {
+    fn drop(&mut self) {
+        let purge = std::mem::replace(&mut self.purge, Purge::Marks(Vec::new()));
+        if !matches!(purge, Purge::Soft(..)) {
+            self.cache.purge_again(purge);
+        }
     }
 }
 

@@ -140,8 +140,8 @@ impl Commit {
     }
 
     pub(super) async fn file_record(&self, record: &Arc<Record>) -> Result<(), NotStored> {
-        for _ in 0..TRIES {
-            match self.file(record).await {
+        for attempt in 0..TRIES {
+            match self.file(record, attempt > 0).await {
                 Ok(Some(())) => {
                     self.make_known().await;
                     return Ok(());
@@ -175,8 +175,13 @@ impl Commit {
         }
     }
 
-    /// One try; `None` when what stands under the key has changed meanwhile.
-    async fn file(&self, record: &Arc<Record>) -> Result<Option<()>, NotStored> {
+    /// One try; `None` when what stands under the key has changed meanwhile. Where it was refused before, and nothing is seen again, what
+    /// refuses is over by this node's clock, but not by the store's: it need not stay.
+    async fn file(&self, record: &Arc<Record>, was_refused: bool) -> Result<Option<()>, NotStored> {
+        let over_nothing = match was_refused {
+            true => When::Fenced,
+            false => When::Absent,
+        };
         let shared = &self.page.cache.shared;
         let now = shared.clock.now();
         let base = Key::new(&self.base);
@@ -187,7 +192,7 @@ impl Commit {
             .and_then(|standing| standing.head.downcast::<Variants>());
         let when = standing
             .as_deref()
-            .map_or(When::Absent, |standing| When::Same(standing.id));
+            .map_or(over_nothing, |standing| When::Same(standing.id));
         let index = match (&standing, index) {
             (_, Some(index)) => index.clone(),
             // An update of what is gone, or was replaced, updates nothing.

@@ -66,7 +66,9 @@ pub enum Done {
     Removed,
     /// There was nothing to take away, to count or to keep longer.
     Nothing,
-    /// The fence refused: a purge since the fill began has outlawed it.
+    /// The fence refused: a purge since the fill began has outlawed it. Or a store that is waited for refuses a value that is written over
+    /// [anything](When::Always) or [nothing](When::Absent), since a soft purge is younger than its stamp, and it would be stale at once. With
+    /// the stamp of another look-up it is taken.
     Outlawed,
     /// The condition did not hold: another record stands there.
     Refused,

@@ -14,6 +14,7 @@ use crate::cache::error::{CacheError, LoadError};
 use crate::cache::flight::{self, Flight, Join, Lead, Phase, ValueFlights};
 use crate::cache::get::Standing;
 use crate::cache::judge::is_within;
+use crate::cache::lifetime::later;
 use crate::cache::loader::Load;
 use crate::clock::Now;
 use crate::monitor::Event;
@@ -219,7 +220,7 @@ impl Ask<'_> {
         let soft = options.soft.filter(|_| standing.is_some());
         let hard = options.hard.unwrap_or(LONGEST_WAIT);
         let patience = soft.map_or(hard, |soft| soft.min(hard));
-        let Ok(ended) = timeout_at(since + patience, flight::end(phase)).await else {
+        let Ok(ended) = timeout_at(later(since, patience), flight::end(phase)).await else {
             let is_soft = soft.is_some_and(|soft| soft < hard);
             return match self.stand_in(standing, is_soft) {
                 Some(value) => Followed::Answer(Ok(value)),

@@ -39,6 +39,8 @@ impl Remote {
 
     async fn trip(&self) -> Result<(), StoreError> {
         self.trips.fetch_add(1, Ordering::SeqCst);
+        // Twice: a purge is asked once before anybody waits for it.
+        tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         match self.is_down.load(Ordering::SeqCst) {
             true => Err(StoreError::new("answer", "it is down")),

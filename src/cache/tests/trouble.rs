@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::future::IntoFuture;
 
 use super::*;
 use crate::cache::{CacheError, LoadError};
@@ -125,4 +126,41 @@ fn errors_say_what_went_wrong_and_hold_no_values() {
     ] {
         assert_eq!(error.to_string(), text);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_nobody_waits_for_any_more_is_made_again_all_the_same() {
+    let store = Remote::new();
+    let cache = Cache::builder(store.clone()).purge_again_after(SECOND);
+    let cache = cache.build().unwrap();
+    let mut purging = Box::pin(cache.purge_tag("menu"));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(purging.as_mut().poll(&mut cx).is_pending());
+    drop(purging);
+    store.trips();
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(store.trips(), 1);
+}
+
+#[tokio::test]
+async fn any_patience_may_be_given() {
+    let world = World::new();
+    let cache = &world.cache;
+    let guard = cache
+        .lock("l", SECOND)
+        .acquire(Duration::MAX)
+        .await
+        .unwrap();
+    assert!(guard.release().await.unwrap());
+    let load = || {
+        let loaded = cache.get_or_set("a", SECOND, async || {
+            settle().await;
+            7
+        });
+        loaded.hard_timeout(Duration::MAX).into_future()
+    };
+    let (one, other) = tokio::join!(load(), load());
+    assert_eq!((one.unwrap(), other.unwrap()), (7, 7));
+    let cache = Cache::builder(NullStore).purge_again_after(Duration::MAX);
+    let _ = cache.build().unwrap().purge_tag("menu").await.unwrap();
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Arg, Cmd, Pipeline, Value, cmd};
 use deadpool_redis::{Connection, Pool, PoolError, TimeoutType};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -143,6 +144,10 @@ impl Connections {
     }
 
     fn begin(&self) -> Result<Call<'_>, StoreError> {
+        // There is no timer then, and whoever drops a request after its runtime must not panic.
+        if Handle::try_current().is_err() {
+            return Err(StoreError::new("be reached", "no runtime is at hand"));
+        }
         let begun = now();
         let permit = self.shared.breaker().admit(begun);
         let permit = permit.map_err(Failure::LeftAlone)?;

@@ -3,16 +3,16 @@
 use deadpool_redis::redis::Cmd;
 
 use super::connections::Connections;
-use super::reply;
+use super::{reply, server};
 use crate::store::{ServerFacts, StoreError, StoreFacts};
 
 /// Asks the server. Entries and their bytes are not told: the database may be shared.
 pub(super) async fn ask(connections: &Connections) -> Result<StoreFacts, StoreError> {
     let mut info = Cmd::new();
     info.arg("INFO");
-    let text = reply::bulk(connections.send(&info).await?);
+    let text = server::text(&connections.send(&info).await?);
     let text = text.ok_or_else(|| reply::unexpected("describe"))?;
-    Ok(parse(&String::from_utf8_lossy(&text)))
+    Ok(parse(&text))
 }
 
 fn parse(info: &str) -> StoreFacts {

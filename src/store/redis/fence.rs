@@ -378,7 +378,8 @@ impl FenceState {
             }
             // Whatever their stamps: they may have been validated since.
             let removed = self.run(&SWEEP, &found, &[]).await?;
-            count += u64::try_from(reply::integer(&removed)).unwrap_or_default();
+            let removed = u64::try_from(reply::integer(&removed)).unwrap_or_default();
+            count = u64::saturating_add(count, removed);
         }
         let after = self.strike(&fills, None).await?;
         Ok(Delivered {

@@ -16,6 +16,8 @@ use crate::store::Key;
 const LONGEST_NAME: usize = 200;
 /// How much of a long name is left.
 const SHOWN: usize = 100;
+/// How many hex digits stand for the whole of it.
+const DIGEST: usize = 32;
 
 /// The names of one namespace.
 #[derive(Clone, Debug)]
@@ -53,7 +55,7 @@ pub(super) fn entry_name(begin: &str, key: Key<'_>) -> Vec<u8> {
         Some(text) => {
             let mut encoded = String::new();
             encode(text, |_| true, &mut encoded);
-            if encoded.len() <= LONGEST_NAME {
+            if encoded.len() <= LONGEST_NAME && !looks_cut(&encoded) {
                 name.push_str(&encoded);
             } else {
                 name.push_str(shown(&encoded));
@@ -84,10 +86,19 @@ fn shown(encoded: &str) -> &str {
     }
 }
 
+/// Is it written as a long name is? Then it is cut too: else whoever may choose a name could choose the place of another.
+fn looks_cut(encoded: &str) -> bool {
+    let Some((begin, end)) = encoded.rsplit_once(':') else {
+        return false;
+    };
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (SHOWN - 2..=SHOWN).contains(&begin.len()) && end.len() == DIGEST && end.bytes().all(is_hex)
+}
+
 fn digest(key: &[u8]) -> String {
     let digest = blake3::hash(key);
-    let mut text = String::with_capacity(32);
-    for byte in &digest.as_bytes()[..16] {
+    let mut text = String::with_capacity(DIGEST);
+    for byte in &digest.as_bytes()[..DIGEST / 2] {
         push_hex(*byte, b"0123456789abcdef", &mut text);
     }
     text
@@ -145,6 +156,20 @@ mod tests {
             cut.starts_with(&format!("shop:3:{}:", "x".repeat(98))),
             "{cut}"
         );
+    }
+
+    #[test]
+    fn no_name_can_be_chosen_that_stands_where_a_long_one_does() {
+        let texts = [
+            "x".repeat(300),
+            // The hundredth byte falls into an escape.
+            format!("{}{}", "x".repeat(98), "\u{e9}".repeat(60)),
+        ];
+        for long in texts {
+            let written = named(long.as_bytes());
+            let begin = &written["shop:3:".len()..];
+            assert_ne!(named(begin.replace("%C3%A9", "\u{e9}").as_bytes()), written);
+        }
     }
 
     proptest! {

@@ -74,6 +74,7 @@ impl Server {
             server: self.clone(),
             fence,
             begin: layout.of_version(version).into(),
+            is_named: !namespace.is_empty(),
         }
     }
 }
@@ -84,11 +85,21 @@ pub(super) struct Part {
     pub(super) server: Arc<Server>,
     pub(super) fence: Arc<FenceState>,
     begin: Arc<str>,
+    /// Are entries called by their names? Not where all namespaces and versions meet, of which names say nothing.
+    is_named: bool,
 }
 
 impl Part {
     fn name(&self, key: Key<'_>) -> Vec<u8> {
-        entry_name(&self.begin, key)
+        match self.is_named {
+            true => entry_name(&self.begin, key),
+            false => entry_name(&self.begin, Key::new(key.as_bytes())),
+        }
+    }
+
+    /// The pattern of the server that finds all entries whose keys start with this.
+    fn pattern(&self, prefix: Key<'_>) -> Vec<u8> {
+        pattern(&self.begin, prefix.name().filter(|_| self.is_named))
     }
 
     /// The values under these names, and the fence as it stood when they were read; the mirror has followed it.
@@ -196,7 +207,7 @@ impl Part {
             Purge::Marks(marks) => Strike::Marks(marks.clone()),
             Purge::Soft(marks, at) => Strike::Soft(marks.clone(), *at),
             Purge::Matching(matching) => Strike::Matching(Sweep {
-                pattern: pattern(&self.begin, matching.within.as_key().name()),
+                pattern: self.pattern(matching.within.as_key()),
                 matching: matching.clone(),
             }),
         }
@@ -322,7 +333,7 @@ impl Store for Part {
     ) -> BoxStream<'a, Result<Scanned, StoreError>> {
         Box::pin(scan::Scanning::new(
             self.fence.clone(),
-            pattern(&self.begin, prefix.name()),
+            self.pattern(prefix),
             prefix.as_bytes(),
             budget,
         ))

@@ -12,8 +12,29 @@ local function write(key, value, ttl)
   end
 end
 
+-- The soft marks since a sequence number, read once: what goes together mostly has one stamp.
+local softened, softened_since = {}, nil
+
+-- Has a soft purge since `seq` struck one of these marks? A value that is written, not filled, would be stale as soon as it stands there:
+-- its writer asks for a younger stamp.
+local function is_softened(marks, seq)
+  if youngest(SOFT) <= seq then return false end
+  if softened_since ~= seq then
+    softened, softened_since = {}, seq
+    for _, member in ipairs(ask('ZRANGEBYSCORE', SOFT, string.format('(%.0f', seq), '+inf') or {}) do
+      softened[string.sub(member, 1, 16)] = true
+    end
+  end
+  for at = 1, #marks, 16 do
+    if softened[string.sub(marks, at, at + 15)] then return true end
+  end
+  return false
+end
+
 local function put(key, how, id, ttl, epoch, seq, marks, value)
   if not admits_fill(f, epoch, seq, marks) then return 'outlawed' end
+  local is_written = how == 'always' or how == 'absent'
+  if is_written and string.byte(value, 4) >= 3 and is_softened(marks, seq) then return 'outlawed' end
   if how ~= 'always' then
     local there = standing(f, key)
     if how == 'absent' and there then return 'refused' end
@@ -36,7 +57,7 @@ local function count(key, how, id, ttl, epoch, seq, marks, value, by)
   local there = standing(f, key)
   if not there then
     if how ~= 'create' then return 'nothing' end
-    if not admits_fill(f, epoch, seq, marks) then return 'outlawed' end
+    if not admits_fill(f, epoch, seq, marks) or is_softened(marks, seq) then return 'outlawed' end
     write(key, value, ttl)
     return by
   end

@@ -25,6 +25,8 @@ local function read_fence()
     if not ask('ZSCORE', set, 'epoch' .. f.epoch) then return nil end
   end
   f.seq, f.floor, f.fill_floor = struct.unpack('>I8I8I8', raw, 9)
+  -- No sequence of ours: it could not grow any more.
+  if f.seq >= 2 ^ 53 - 1 then return nil end
   return f
 end
 

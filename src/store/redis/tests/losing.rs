@@ -175,3 +175,21 @@ async fn a_server_that_takes_anothers_place_gets_the_last_purges_again() {
     until("it owes nothing", || async { node.owed() == 0 }).await;
     assert_eq!(marks().await, all);
 }
+
+#[tokio::test]
+async fn a_fence_that_cannot_move_on_is_made_anew() {
+    let redis = Redis::start(Options::default()).await;
+    let node = Node::on(&redis);
+    node.set("dish:1", "menu").await;
+    let far = "local raw = redis.call('GET', KEYS[1]) \
+        redis.call('SET', KEYS[1], string.sub(raw, 1, 8) .. struct.pack('>I8', 2 ^ 60) .. string.sub(raw, 17)) \
+        return 1";
+    assert_eq!(redis.ask(&["EVAL", far, "1", "shop:#fence"]).await, "1");
+    until("it reads again", || async {
+        node.tried("dish:1").await.is_ok()
+    })
+    .await;
+    node.set("dish:1", "menu").await;
+    node.purge_tag("menu").await;
+    assert!(!node.has("dish:1").await);
+}

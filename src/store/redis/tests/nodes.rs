@@ -5,6 +5,7 @@ use http::{Method, Request, Response};
 use tower::{Layer, ServiceExt};
 
 use super::*;
+use crate::store::Store;
 use crate::{InvalidationLayer, RequestHead};
 
 fn asked(method: Method) -> Request<Body> {
@@ -14,6 +15,15 @@ fn asked(method: Method) -> Request<Body> {
 }
 
 impl Node {
+    /// One that has a clock of its own.
+    fn at(redis: &Redis, clock: crate::clock::ManualClock) -> Self {
+        let store = patient(redis.url()).build().unwrap();
+        let part = store.part.server.part("shop", 1);
+        let cache = Cache::builder(store).namespace("shop").clock(clock);
+        let cache = cache.store_timeout(PATIENCE).build().unwrap();
+        Self { cache, part }
+    }
+
     /// Answers with the page, made by `maker` where it has to be, and says who made it.
     async fn page(&self, method: Method, maker: &'static str) -> String {
         let layer = self.cache.page(minutes(30)).tag("menu");
@@ -194,5 +204,117 @@ async fn a_fill_loses_to_a_purge_on_another_node() {
         let is_filled = miss.fill("dish:1", minutes(30)).tag("menu").await.unwrap();
         assert!(!is_filled, "{way:?}");
         assert!(!other.has("dish:1").await, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_after_a_soft_purge_elsewhere_is_fresh() {
+    let redis = Redis::start(Options::default()).await;
+    let (one, other) = (Node::on(&redis), Node::on(&redis));
+    for key in ["dish:1", "dish:2", "dish:3"] {
+        assert!(!other.has(key).await, "it has seen the fence");
+        let _ = one.cache.soft().purge_tag("menu").await.unwrap();
+        match key {
+            "dish:1" => other.set(key, "menu").await,
+            "dish:2" => {
+                let added = other.cache.add(key, key, minutes(30)).tag("menu").await;
+                assert!(added.unwrap());
+            }
+            _ => {
+                let set = other.cache.set_many([(key, key)], minutes(30)).tag("menu");
+                assert!(set.await.unwrap().is_empty());
+            }
+        }
+        assert!(other.has(key).await && one.has(key).await, "{key}");
+    }
+    // A namespace that was purged softly, and a number made there.
+    let _ = one.cache.soft().clear().await.unwrap();
+    let count = other.cache.incr_or_create("n", 1, minutes(30));
+    assert_eq!(count.await.unwrap(), 1);
+    assert_eq!(one.cache.get::<i64>("n").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_purge_of_another_version_is_made_again_there() {
+    let redis = Redis::start(Options::default()).await;
+    let store = patient(redis.url()).build().unwrap();
+    let after = Duration::from_secs(2);
+    let cache = Cache::builder(store).namespace("shop");
+    let cache = cache.purge_again_after(after).build().unwrap();
+    let second = cache.at_version(2);
+    second.set("dish:1", "old", minutes(30)).await.unwrap();
+    cache
+        .set("dish:1", "of the first", minutes(30))
+        .await
+        .unwrap();
+    // Whoever purges first attends to the purges of both.
+    assert!(!cache.delete("other").await.unwrap());
+    assert!(second.delete("dish:1").await.unwrap());
+    assert_eq!(second.delete_prefix("dish:2").await.unwrap(), 0);
+    // What a replica that lags behind still says is stored meanwhile.
+    second.set("dish:1", "old", minutes(30)).await.unwrap();
+    second.set("dish:2", "old", minutes(30)).await.unwrap();
+    until("they are purged again", || async {
+        redis
+            .ask(&["EXISTS", "shop:2:dish:1", "shop:2:dish:2"])
+            .await
+            == "0"
+    })
+    .await;
+    let left = cache.get::<String>("dish:1").await.unwrap();
+    assert_eq!(left.as_deref(), Some("of the first"));
+}
+
+/// As where an application drops its requests after it has left its runtime.
+#[test]
+fn a_purge_without_a_runtime_is_owed_and_does_not_panic() {
+    let node = Node::of(hasty("redis://127.0.0.1:9"));
+    let mut purging = Box::pin(node.cache.purge_tag("menu"));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = purging.as_mut().poll(&mut cx);
+    assert!(
+        matches!(
+            &polled,
+            std::task::Poll::Ready(Err(crate::store::PurgeError::Undelivered(_)))
+        ),
+        "{polled:?}"
+    );
+    drop(purging);
+    assert_eq!(node.owed(), 1);
+}
+
+#[tokio::test]
+async fn both_versions_of_the_protocol_say_the_same() {
+    let redis = Redis::start(Options::default()).await;
+    for version in ["resp2", "resp3"] {
+        let url = format!("{}?protocol={version}", redis.url());
+        let (node, other) = (Node::of(patient(url)), Node::on(&redis));
+        node.set("dish:1", "menu").await;
+        assert!(node.has("dish:1").await && other.has("dish:1").await);
+        let count = node.cache.incr_or_create(version, 1, minutes(30));
+        assert_eq!(count.await.unwrap(), 1);
+        let scan = node.cache.scan(version);
+        let scanned = scan.stream().next().await.unwrap().unwrap();
+        assert_eq!(scanned.key, version);
+        other.purge_tag("menu").await;
+        assert!(!node.has("dish:1").await);
+        assert_eq!(node.cache.delete_prefix(version).await.unwrap(), 1);
+        assert!(node.part.facts().await.unwrap().server.is_some());
+    }
+}
+
+/// The page of another is over for it, while the server keeps it still.
+#[tokio::test]
+async fn a_node_whose_clock_is_ahead_stores_pages_all_the_same() {
+    let redis = Redis::start(Options::default()).await;
+    let clock = crate::clock::ManualClock::new();
+    let on_time = Node::at(&redis, clock.clone());
+    assert_eq!(on_time.page(Method::GET, "old").await, "old");
+    let ahead = crate::clock::ManualClock::new();
+    ahead.advance(minutes(31));
+    let ahead = Node::at(&redis, ahead);
+    assert_eq!(ahead.page(Method::GET, "new").await, "new");
+    for node in [&ahead, &on_time] {
+        assert_eq!(node.page(Method::GET, "never").await, "new");
     }
 }

@@ -136,3 +136,24 @@ async fn what_lives_for_ever_does_so_on_the_server() {
     assert!(cache.persist("n").await.unwrap());
     assert_eq!(redis.ask(&["PTTL", "shop:1:n"]).await, "-1");
 }
+
+/// As behind a store of an application's own that hands on no namespace.
+#[tokio::test]
+async fn names_say_nothing_where_all_namespaces_meet() {
+    let redis = Redis::start(Options::default()).await;
+    let store = patient(redis.url()).build().unwrap();
+    let now = SystemClock::new().now();
+    let times = Times {
+        born: now,
+        fresh_until: now + minutes(5),
+        keep_until: now + minutes(5),
+    };
+    for full in ["one:n", "two:n"] {
+        let key = Key::named(full.as_bytes(), 4);
+        let found = store.get(&[key], now).await.unwrap().remove(0);
+        let create = Some(record(Kind::Number, found.stamp, times));
+        let count = Op::Count { by: 41, create };
+        let counted = store.apply(&[(key, count)], now).await.unwrap();
+        assert_eq!(counted, [Done::Counted(41)], "{full}");
+    }
+}
