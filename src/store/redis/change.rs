@@ -104,6 +104,11 @@ impl Change {
         Some(self)
     }
 
+    /// About how many bytes it takes on its way.
+    pub(super) fn weight(&self) -> usize {
+        self.value.len() + self.marks.len() + 64
+    }
+
     pub(super) fn arguments(&self) -> [&[u8]; 9] {
         [
             self.what.as_bytes(),

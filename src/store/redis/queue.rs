@@ -13,6 +13,9 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// How many marks one script is given.
 const AT_ONCE: usize = 1_000;
 
+/// What a search weighs, in marks.
+const SEARCH: usize = 100;
+
 /// A purge as the server takes it.
 #[derive(Clone, Debug)]
 pub(super) enum Strike {
@@ -37,7 +40,9 @@ impl Strike {
         match self {
             Self::Marks(marks) | Self::Soft(marks, _) => marks.len().max(1),
             Self::Keys(keys) => keys.len().max(1),
-            Self::Matching(_) | Self::All => 1,
+            // It looks at every entry: a queue full of these would keep a node from its store for long.
+            Self::Matching(_) => SEARCH,
+            Self::All => 1,
         }
     }
 

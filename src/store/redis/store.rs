@@ -30,8 +30,9 @@ use crate::store::{
 /// How often the server may be found to be another one while it is asked.
 const TRIES: usize = 3;
 
-/// How many changes one script carries out.
+/// How many changes one script carries out, and how many bytes it is given unless one change is larger: a server refuses what is too long.
 const OPS_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
 
 /// What all namespaces of a store share.
 pub(super) struct Server {
@@ -162,14 +163,14 @@ impl Part {
     }
 
     async fn change(&self, ops: &[(Key<'_>, Op)], now: Now) -> Result<Vec<Done>, StoreError> {
-        let mut asked = Vec::with_capacity(ops.len());
+        let mut asked: Vec<Asked> = Vec::with_capacity(ops.len());
         let mut done = vec![Done::TooLarge; ops.len()];
         for (place, (key, op)) in ops.iter().enumerate() {
             if let Some(change) = Change::of(*key, op, self.server.bounds.compression, now) {
                 asked.push((place, self.name(*key), change));
             }
         }
-        for asked in asked.chunks(OPS_AT_ONCE) {
+        for asked in asked.chunk_by(batches()) {
             let names: Vec<&[u8]> = asked.iter().map(|(_, name, _)| name.as_slice()).collect();
             let arguments = asked.iter().flat_map(|(_, _, change)| change.arguments());
             let arguments: Vec<&[u8]> = arguments.collect();
@@ -363,6 +364,26 @@ impl Store for Part {
         Box::pin(self.fence.watchers.watch())
     }
 }
+
+/// Does the second of two changes go with the first?
+fn batches() -> impl FnMut(&Asked, &Asked) -> bool {
+    let (mut count, mut bytes) = (1, 0);
+    move |one, next| {
+        if count == 1 {
+            bytes = one.2.weight();
+        }
+        count += 1;
+        bytes += next.2.weight();
+        let goes = count <= OPS_AT_ONCE && bytes <= BYTES_AT_ONCE;
+        if !goes {
+            count = 1;
+        }
+        goes
+    }
+}
+
+/// A change, its place among those that were asked for, and the name of its entry.
+type Asked = (usize, Vec<u8>, Change);
 
 /// The one task of a namespace that tries again; it ends with the store.
 struct Trying(Weak<FenceState>);

@@ -33,6 +33,22 @@ local function forget(set, over)
   return tonumber(last[2])
 end
 
+-- Of a mark that was set softly again and again, only the last time counts.
+local function forget_repeated()
+  local seen, old = {}, {}
+  for _, member in ipairs(redis.call('ZREVRANGE', SOFT, 0, -1)) do
+    local mark = string.sub(member, 1, 16)
+    if #member == 24 then
+      if seen[mark] then old[#old + 1] = member end
+      seen[mark] = true
+    end
+  end
+  for i = 1, #old, 1000 do
+    redis.call('ZREM', SOFT, unpack(old, i, math.min(i + 999, #old)))
+  end
+end
+
+if what == 'soft' and redis.call('ZCARD', SOFT) - 1 > bound then forget_repeated() end
 if what == 'keys' then
   local old = redis.call('ZCOUNT', OF_KEYS, 1, f.seq - KEY_MARK_LIFE)
   local over = math.max(old, redis.call('ZCARD', OF_KEYS) - 1 - bound)

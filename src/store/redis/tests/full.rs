@@ -1,4 +1,4 @@
-//! A server without memory.
+//! A server, or a fence, without room.
 
 use super::*;
 use crate::CacheError;
@@ -51,4 +51,33 @@ async fn a_server_without_memory_takes_purges_and_no_more() {
     redis.ask(&["FLUSHALL"]).await;
     one.set("new", "new").await;
     assert!(other.has("new").await);
+}
+
+#[tokio::test]
+async fn one_soft_purge_repeated_pushes_nothing_out() {
+    let redis = Redis::start(Options::default()).await;
+    let node = Node::of_the(patient(redis.url()).marks(3), "shop");
+    node.set("stays", "stays").await;
+    for _ in 0..20 {
+        let _ = node.cache.soft().purge_tag("menu").await.unwrap();
+    }
+    assert!(node.has("stays").await);
+    for n in 0..4 {
+        let tag = format!("tag:{n}");
+        let _ = node.cache.soft().purge_tag(&tag).await.unwrap();
+    }
+    assert!(!node.has("stays").await, "too many purge more, never less");
+}
+
+#[tokio::test]
+async fn many_large_values_go_in_several_scripts() {
+    let redis = Redis::start(Options::default()).await;
+    let node = Node::on(&redis);
+    let large = "x".repeat(3 << 20);
+    let values = (0..12).map(|n| (format!("large:{n}"), &large));
+    let failed = node.cache.set_many(values, minutes(1)).await.unwrap();
+    assert_eq!(failed, Vec::<String>::new());
+    for n in 0..12 {
+        assert!(node.has(&format!("large:{n}")).await);
+    }
 }
