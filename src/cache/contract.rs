@@ -598,6 +598,17 @@ async fn deletes_by_prefix_and_pattern_say_how_many(cache: Cache) {
     assert_eq!(ok(cache.delete_prefix("us").await), 1);
     assert_eq!(ok(cache.delete_prefix("us").await), 0);
     assert_eq!(ok(cache.delete_matching("*").await), 1);
+    // Beyond what a store may show of a long key.
+    for end in ["1", "2", "3"] {
+        let long = format!("dish: {}:{end}", "ü".repeat(400));
+        ok(cache.set(&long, end, minutes(5)).await);
+    }
+    let begin = format!("dish: {}", "ü".repeat(400));
+    assert_eq!(ok(cache.delete_matching("dish:*:[13]").await), 2);
+    let rest = format!("{begin}:?");
+    assert_eq!(ok(cache.delete_matching(&rest).await), 1);
+    ok(cache.set(&begin, "long", minutes(5)).await);
+    assert_eq!(ok(cache.delete_prefix(&begin).await), 1);
     assert_eq!(text(&other, "dish:1").await.as_deref(), Some("other"));
 }
 

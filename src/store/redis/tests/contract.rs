@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::Codec;
 use crate::store::conformance;
+use crate::testing::values_contract;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_keeps_the_contract() {
@@ -37,4 +39,19 @@ async fn a_connection_for_each_call_keeps_it_too() {
         patient(redis.url()).pooled(4).build().unwrap()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_keep_theirs() {
+    let redis = Redis::start(Options::default()).await;
+    for codec in [Codec::MessagePack, Codec::Json] {
+        let make = || async {
+            redis.ask(&["FLUSHALL"]).await;
+            let store = patient(redis.url()).build().unwrap();
+            let cache = Cache::builder(store).store_timeout(PATIENCE);
+            cache.codec(codec).build().unwrap()
+        };
+        // The server expires keys by a clock of its own: time must really pass.
+        values_contract(make, tokio::time::sleep).await;
+    }
 }
