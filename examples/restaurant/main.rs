@@ -319,6 +319,7 @@ fn run(args: Args) -> Result<(), AnyError> {
             .namespace("restaurant")
             .version(1)
             .build()?;
+        store::check(&cache).await;
         if args.flush_on_start {
             store::flush(&cache).await;
         }

@@ -35,6 +35,16 @@ pub(crate) async fn flush(cache: &Cache) {
     }
 }
 
+/// Says why pages are not stored, where the store is not well from the start: each of them is made for each request then.
+pub(crate) async fn check(cache: &Cache) {
+    if let Err(error) = cache.health().await {
+        log::error(&format_args!(
+            "{}; pages are made without it until it answers",
+            with_causes(&error)
+        ));
+    }
+}
+
 /// Says that a purge has yet to be delivered, and why.
 pub(crate) fn owes(error: &dyn std::error::Error) {
     log::error(&format_args!(

@@ -124,11 +124,36 @@ pub(super) fn decode<T: DeserializeOwned>(record: &Record, key: &str) -> Result<
             (_, Some((&MESSAGE_PACK, packed))) => unpack(packed),
             _ => Err("it is in no format that is known".into()),
         };
-    read.map_err(|source| CacheError::WrongType {
+    read.map_err(|error| CacheError::WrongType {
         key: key.to_owned(),
         wanted: std::any::type_name::<T>(),
-        source,
+        source: without_value(&error.to_string()).into(),
     })
+}
+
+/// The most characters of what a type says of itself.
+const LONGEST_REASON: usize = 200;
+
+/// What serde says, less the value that it shows: that may be anybody's name, or long.
+fn without_value(why: &str) -> String {
+    const SHOWN: [&str; 4] = [
+        "invalid type: ",
+        "invalid value: ",
+        "unknown variant ",
+        "unknown field ",
+    ];
+    let ends = [", expected ", ", there are "].map(|end| why.rfind(end));
+    let end = ends.into_iter().max().flatten();
+    let end = end.filter(|_| SHOWN.iter().any(|kind| why.starts_with(kind)));
+    let begin = why.find(['`', '"']);
+    match (begin, end) {
+        (Some(begin), Some(end)) if begin < end => {
+            let found = why[..begin].trim_end();
+            let why = found.chars().chain(why[end..].chars());
+            why.take(LONGEST_REASON).collect()
+        }
+        _ => why.chars().take(LONGEST_REASON).collect(),
+    }
 }
 
 fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Result<T, Box<dyn Error + Send + Sync>> {

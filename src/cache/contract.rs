@@ -3,6 +3,7 @@
 //! Each check is named as the sentence that it proves, and panics with what was broken.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
@@ -60,6 +61,7 @@ where
     of_many_that_count_none_is_lost(make().await).await;
     counting_keeps_the_lifetime(make().await, &wait).await;
     counting_begins_with_a_lifetime(make().await, &wait).await;
+    a_remembered_absence_is_no_value(make().await).await;
     versions_are_apart(make().await).await;
     a_value_moves_to_the_next_version(make().await).await;
     get_or_set_loads_only_what_is_missing(make().await).await;
@@ -428,6 +430,34 @@ async fn counting_begins_with_a_lifetime<W: Future<Output = ()>>(
     assert!(matches!(error, Err(CacheError::NotANumber { .. })));
 }
 
+async fn a_remembered_absence_is_no_value(cache: Cache) {
+    let nothing = async |_| Ok::<_, Infallible>(HashMap::<String, i64>::new());
+    let keys = ["a", "counted", "added", "set"];
+    let load = cache.get_many_or_load(keys, minutes(5), nothing);
+    assert!(ok(load.absent_for(minutes(5)).await).is_empty());
+    assert_eq!(ok(cache.get::<i64>("a").await), None);
+    assert_eq!(ok(cache.ttl("a").await), None);
+    assert!(!ok(cache.contains("a").await));
+    assert!(!ok(cache.touch("a", minutes(1)).await) && !ok(cache.persist("a").await));
+    for error in [cache.incr("a", 1).await, cache.decr("a", 1).await] {
+        assert!(matches!(error, Err(CacheError::Missing { key }) if key == "a"));
+    }
+    let moved = cache.incr_version("a").await;
+    assert!(matches!(moved, Err(CacheError::Missing { .. })));
+    for sum in [3, 6] {
+        let counted = cache.incr_or_create("counted", 3, minutes(5)).await;
+        assert_eq!(ok(counted), sum);
+    }
+    assert!(ok(cache.add("added", &1, minutes(5)).await));
+    ok(cache.set("set", &2, minutes(5)).await);
+    let found = ok(cache.get_many::<i64>(keys).await);
+    let found: BTreeMap<_, _> = found.iter().map(|(key, n)| (key.as_str(), *n)).collect();
+    assert_eq!(
+        found,
+        BTreeMap::from([("added", 1), ("counted", 6), ("set", 2)])
+    );
+}
+
 async fn versions_are_apart(cache: Cache) {
     let other = cache.at_version(cache.version() + 1);
     ok(cache.set("a", "here", minutes(5)).await);
@@ -568,6 +598,17 @@ async fn deletes_by_prefix_and_pattern_say_how_many(cache: Cache) {
     assert_eq!(ok(cache.delete_prefix("us").await), 1);
     assert_eq!(ok(cache.delete_prefix("us").await), 0);
     assert_eq!(ok(cache.delete_matching("*").await), 1);
+    // Beyond what a store may show of a long key.
+    for end in ["1", "2", "3"] {
+        let long = format!("dish: {}:{end}", "ü".repeat(400));
+        ok(cache.set(&long, end, minutes(5)).await);
+    }
+    let begin = format!("dish: {}", "ü".repeat(400));
+    assert_eq!(ok(cache.delete_matching("dish:*:[13]").await), 2);
+    let rest = format!("{begin}:?");
+    assert_eq!(ok(cache.delete_matching(&rest).await), 1);
+    ok(cache.set(&begin, "long", minutes(5)).await);
+    assert_eq!(ok(cache.delete_prefix(&begin).await), 1);
     assert_eq!(text(&other, "dish:1").await.as_deref(), Some("other"));
 }
 

@@ -1,16 +1,17 @@
 //! Counting.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
 use super::codec::Encoded;
 use super::error::CacheError;
+use super::get::Standing;
 use super::lifetime::{end, times};
 use super::set::{TRIES, record_of};
 use crate::monitor::Event;
-use crate::store::{Done, KeyBuf, Op, Record};
+use crate::store::{Done, KeyBuf, Op, Record, When};
 use crate::ttl::Ttl;
-use std::sync::Arc;
 
 impl Cache {
     /// Adds `by` to the number under `key` in one step, and answers what it is then. Its lifetime stays as it was.
@@ -38,6 +39,9 @@ impl Cache {
         let named = self.shared.value_key(key)?;
         match self.count(&named, by, None).await? {
             Counted::Now(number) => Ok(number),
+            Counted::Not(Done::NotANumber) if self.absence(&named).await?.is_some() => {
+                Err(uncounted(Done::Nothing, key))
+            }
             Counted::Not(done) => Err(uncounted(done, key)),
         }
     }
@@ -91,17 +95,38 @@ impl Cache {
             let Encoded { kind, body } = Encoded::number(by);
             let marks = shared.own_marks(&named);
             let first = record_of(kind, body, stamp, times, marks);
-            match self.count(&named, by, Some(first)).await? {
+            match self.count(&named, by, Some(first.clone())).await? {
                 Counted::Now(number) => return Ok(number),
                 Counted::Not(Done::Stored) => return Ok(by),
                 // A purge lies between the stamp and now.
                 Counted::Not(Done::Outlawed) => {}
+                Counted::Not(Done::NotANumber) => {
+                    let Some(absence) = self.absence(&named).await? else {
+                        return Err(uncounted(Done::NotANumber, key));
+                    };
+                    let op = Op::Put(first, When::Same(absence.id));
+                    let done = shared.apply(named.as_key(), op, shared.clock.now()).await?;
+                    if done == Done::Stored {
+                        shared.counters.value(Event::Set);
+                        return Ok(by);
+                    }
+                }
                 Counted::Not(done) => return Err(uncounted(done, key)),
             }
             stamp = shared.look_up(&named, shared.clock.now()).await?.stamp;
         }
         Err(CacheError::Contended {
             key: key.to_owned(),
+        })
+    }
+
+    /// The word that nothing is there, if that is what cannot be counted.
+    async fn absence(&self, key: &KeyBuf) -> Result<Option<Arc<Record>>, CacheError> {
+        let now = self.shared.clock.now();
+        let found = self.shared.look_up(key, now).await?;
+        Ok(match Standing::of(found.record, now) {
+            Standing::Absent(record) => Some(record),
+            _ => None,
         })
     }
 

@@ -260,7 +260,7 @@ impl<F> GetManyOrLoad<'_, F> {
     }
 
     /// Remembers for `ttl` that the loader has brought nothing for a key, so that it is not asked for it again. To all other methods
-    /// there is no value then.
+    /// there is no value then, but that a [scan](Cache::scan) shows the key, and deletes count it.
     pub fn absent_for(mut self, ttl: impl Into<Ttl>) -> Self {
         self.absent = Some(ttl.into());
         self

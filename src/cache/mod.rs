@@ -353,7 +353,7 @@ impl Shared {
             Poll::Ready(answer) => answer,
             Poll::Pending => {
                 let asked = tokio::time::timeout(self.store_timeout, asking).await;
-                asked.unwrap_or_else(|late| Err(StoreError::new("describe", late)))
+                asked.unwrap_or_else(|_| Err(self.late("describe")))
             }
         };
         self.noted(answer)
@@ -367,10 +367,19 @@ impl Shared {
         let since = self.clock.micros();
         let answer = match tokio::time::timeout(self.store_timeout, call).await {
             Ok(answer) => answer,
-            Err(elapsed) => Err(StoreError::new(operation.as_str(), elapsed)),
+            Err(_) => Err(self.late(operation.as_str())),
         };
         self.waited(operation, since);
         self.noted(answer)
+    }
+
+    /// The store could not do it within the store timeout.
+    fn late(&self, action: &'static str) -> StoreError {
+        let timeout = self.store_timeout;
+        StoreError::new(
+            action,
+            format!("no answer within {timeout:?} (`store_timeout`)"),
+        )
     }
 
     /// Notes how long the store was waited for.

@@ -83,7 +83,7 @@ impl Cache {
         self.purge(Purge::Marks(vec![mark])).await
     }
 
-    /// Frees one key: the page of one address and query, with all its variants. Keys come from [`CacheLayer::key`].
+    /// Frees one key: the page of one address and query, with all its variants. Keys come from [`CacheLayer::key`](crate::CacheLayer::key).
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl Cache {
             .await
     }
 
-    /// Frees all pages that are kept for this identity, as the [`Identify`] of their layers tells it: when a user
+    /// Frees all pages that are kept for this identity, as the [`Identify`](crate::Identify) of their layers tells it: when a user
     /// signs out, or is removed.
     ///
     /// ```

@@ -130,7 +130,7 @@ impl Stream for ScanStream<'_> {
                     return Poll::Pending;
                 }
                 self.patience = None;
-                let late = StoreError::new("scan", "it took longer than the store timeout");
+                let late = self.cache.shared.late("scan");
                 return Poll::Ready(Some(Err(late.into())));
             };
             self.patience = None;

@@ -248,8 +248,10 @@ impl Commit {
             Head::Live(std::sync::Arc::new(next)),
             Bytes::new(),
         );
-        let filed = self.put(base, Arc::new(index), when).await?;
+        let index = Arc::new(index);
+        let filed = self.put(base, index.clone(), when).await?;
         if filed.is_some() {
+            shared.guesses.note(base.as_bytes(), &index);
             for key in dropped {
                 let removal = shared.apply(Key::new(&key), Op::Remove(If::Any), now);
                 removal.await.map_err(unwell)?;

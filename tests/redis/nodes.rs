@@ -136,6 +136,7 @@ async fn a_node_starts_and_serves_while_redis_is_away() {
 
     let nowhere = format!("redis://alibaba:sesame@127.0.0.1:{}", free_port());
     let server = Server::start(&["--redis", &nowhere, "--flush-on-start"]).await;
+    says(&server, "pages are made without it until it answers").await;
     says(&server, "as soon as the store is there").await;
     let log = server.log();
     assert!(!log.contains("sesame") && !log.contains("alibaba"), "{log}");

@@ -113,6 +113,43 @@ fn a_list_is_not_read_as_a_shorter_one() {
     }
 }
 
+/// Errors are logged. The values that they are about may be anybody's.
+#[test]
+fn an_error_says_what_is_wrong_and_shows_no_value() {
+    fn refused<T: Serialize, U: DeserializeOwned>(value: &T) -> Vec<String> {
+        let errors = CODECS.map(|codec| through::<T, U>(value, codec).err().unwrap());
+        let source = |error: &CacheError| std::error::Error::source(error).unwrap().to_string();
+        errors
+            .iter()
+            .map(|e| format!("{e}: {} {e:?}", source(e)))
+            .collect()
+    }
+    let long = "Ali Baba \" ` , expected nobody".repeat(1_000);
+    // As JSON says it; MessagePack has words of its own for some.
+    let table = [
+        (refused::<_, u8>(&long), "string, expected u8"),
+        (
+            refused::<_, Vec<u8>>(&[long.as_str()]),
+            "string, expected u8",
+        ),
+        (
+            refused::<_, Shape>(&long),
+            "unknown variant, expected one of",
+        ),
+        (refused::<_, IpAddr>(&"Ali Baba"), ""),
+        (refused::<_, bool>(&77_001), "integer, expected a boolean"),
+        (refused::<_, u8>(&77_001), "integer, expected u8"),
+    ];
+    for (texts, reason) in table {
+        assert!(texts[1].contains(reason), "{texts:?}");
+        for text in texts {
+            assert!(text.starts_with("the value under \"key\" is no "), "{text}");
+            let is_told = ["Ali", "Baba", "nobody", "77001"].map(|word| text.contains(word));
+            assert_eq!(is_told, [false; 4], "{text}");
+        }
+    }
+}
+
 #[test]
 fn fields_are_written_with_their_names() {
     #[derive(Serialize)]

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     /// The breaker is open.
-    #[error("the server is left alone after failures, for another {0:?}")]
+    #[error("the server is left alone after failures, for another {} ms", .0.as_millis())]
     LeftAlone(Duration),
     /// No connection was free, or none could be made, in time.
     #[error("no connection within {0:?}")]

@@ -170,10 +170,11 @@ impl Part {
                 asked.push((place, self.name(*key), change));
             }
         }
+        let time = now.as_millis().to_be_bytes();
         for asked in asked.chunk_by(batches()) {
             let names: Vec<&[u8]> = asked.iter().map(|(_, name, _)| name.as_slice()).collect();
             let arguments = asked.iter().flat_map(|(_, _, change)| change.arguments());
-            let arguments: Vec<&[u8]> = arguments.collect();
+            let arguments: Vec<&[u8]> = std::iter::once(&time[..]).chain(arguments).collect();
             let answers = reply::array(self.fence.run(&APPLY, &names, &arguments).await?);
             let answers = answers.filter(|answers| answers.len() == asked.len());
             let answers = answers.ok_or_else(|| reply::unexpected("write"))?;

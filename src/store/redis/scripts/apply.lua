@@ -1,6 +1,14 @@
--- Changes of entries, each atomic for its key. ARGV, nine for each entry in KEYS[6...]: what, how, id, ttl in ms (empty for ever),
--- epoch, seq, marks, value, number. The answer to each is a word, or a number that was counted.
+-- Changes of entries, each atomic for its key. ARGV: 1 the time of the node; then nine for each entry in KEYS[6...]: what, how, id, ttl in
+-- ms (empty for ever), epoch, seq, marks, value, number. The answer to each is a word, or a number that was counted.
 local f = read_fence() or { epoch = '', seq = 0, floor = 0, fill_floor = 0 }
+
+local now = struct.unpack('>I8', ARGV[1])
+
+-- What stands there for the node that asks: the server removes what is over by its own clock, perhaps a little later.
+local function lasting(key)
+  local there = standing(f, key)
+  return there and there.keep > now and there or nil
+end
 
 local function write(key, value, ttl)
   if ttl == '' then
@@ -36,7 +44,7 @@ local function put(key, how, id, ttl, epoch, seq, marks, value)
   local is_written = how == 'always' or how == 'absent'
   if is_written and string.byte(value, 4) >= 3 and is_softened(marks, seq) then return 'outlawed' end
   if how ~= 'always' then
-    local there = standing(f, key)
+    local there = lasting(key)
     if how == 'absent' and there then return 'refused' end
     if how == 'fenced' and there and there.seq > seq then return 'refused' end
     if how == 'same' and not (there and there.id == id) then return 'refused' end
@@ -54,7 +62,7 @@ local function remove(key, how, id)
 end
 
 local function count(key, how, id, ttl, epoch, seq, marks, value, by)
-  local there = standing(f, key)
+  local there = lasting(key)
   if not there then
     if how ~= 'create' then return 'nothing' end
     if not admits_fill(f, epoch, seq, marks) or is_softened(marks, seq) then return 'outlawed' end
@@ -79,7 +87,7 @@ local function count(key, how, id, ttl, epoch, seq, marks, value, by)
 end
 
 local function live(key, how, id, ttl, times)
-  local there = standing(f, key)
+  local there = lasting(key)
   if not there then return 'nothing' end
   if how == 'same' and there.id ~= id then return 'nothing' end
   if ttl ~= '' and tonumber(ttl) <= 0 then
@@ -97,7 +105,7 @@ end
 
 local answers = {}
 for i = 6, #KEYS do
-  local at = (i - 6) * 9
+  local at = (i - 6) * 9 + 1
   local what, how, id, ttl = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local epoch, marks, value, number = ARGV[at + 5], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local seq = #ARGV[at + 6] == 8 and struct.unpack('>I8', ARGV[at + 6]) or 0

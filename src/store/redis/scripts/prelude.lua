@@ -85,6 +85,7 @@ local function head_of(key)
   if not raw or #raw < 88 or string.sub(raw, 1, 3) ~= 'Lr\1' then return nil end
   local head = { raw = raw, kind = string.byte(raw, 4), epoch = string.sub(raw, 9, 16), id = string.sub(raw, 25, 40) }
   head.seq = struct.unpack('>I8', raw, 17)
+  head.keep = struct.unpack('>I8', raw, 57)
   head.marks, head.reserved, head.key, head.head, head.body = struct.unpack('>I2I2I4I4I4', raw, 65)
   return head
 end
