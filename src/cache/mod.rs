@@ -296,6 +296,11 @@ impl Shared {
         Ok(found)
     }
 
+    /// Do other processes read and write the same store?
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.store.about().shared
+    }
+
     pub(crate) async fn apply(&self, key: Key<'_>, op: Op, now: Now) -> Result<Done, StoreError> {
         match self.store.apply_now(key, &op, now) {
             Poll::Ready(answer) => self.noted(answer),

@@ -251,7 +251,10 @@ impl Commit {
         let index = Arc::new(index);
         let filed = self.put(base, index.clone(), when).await?;
         if filed.is_some() {
-            shared.guesses.note(base.as_bytes(), &index);
+            // A store in memory needs no guess, and this keeps the index alive.
+            if shared.is_elsewhere() {
+                shared.guesses.note(base.as_bytes(), &index);
+            }
             for key in dropped {
                 let removal = shared.apply(Key::new(&key), Op::Remove(If::Any), now);
                 removal.await.map_err(unwell)?;
