@@ -25,10 +25,17 @@
 //! * A server that restarts empty, or is flushed, or loses part of the fence, has a new fence: nothing that was stored before is answered.
 //! * A fence that is seen to have gone back (a backup, a failover that lost writes) is made anew, which purges everything.
 //! * A failover can lose a purge that was acknowledged, as replication is asynchronous. When another server answers, each node repeats its
-//!   purges of the last ten minutes before it reads there.
+//!   purges of the last ten minutes before it reads there. A node asks once a second whether its connections still lead to a primary: for that
+//!   long it may read from one that was demoted.
 //! * A purge that does not arrive is an [error](PurgeError::Undelivered), and is owed: its node answers nothing from the server until it has
 //!   been delivered, which is tried again by each read and by a task of its own. What is owed when a process ends is lost: purge again, or
 //!   wait for [`undelivered`](StoreFacts::undelivered) to be zero before it ends.
+//!
+//! # What it takes on each node
+//!
+//! The mirror has some 100 bytes for each mark that the server keeps (at most 100,000 of each kind, see
+//! [`marks`](RedisStoreBuilder::marks)); a cache keeps up to 4 MiB of decoded heads and 4 MiB of indexes of variants, so that a page that is
+//! asked for again is decoded once and takes one round trip.
 //!
 //! # How its keys are called
 //!
