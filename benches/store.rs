@@ -1,6 +1,6 @@
 //! What a page costs that is kept in Redis: hits beside raw `GET`s of the same bytes over one pipelined connection, in one run.
 //!
-//! `cargo bench --features redis --bench store`. The target (hits at 0.6 of the rate of `GET`s at least) is for a 1 KiB page and 64 tasks.
+//! `cargo bench --all-features --bench store`. The target (hits at 0.6 of the rate of `GET`s at least) is for a 1 KiB page and 64 tasks.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -25,7 +25,37 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
+    allocations(&runtime, &server.url);
     runtime.block_on(run(&server.url));
+}
+
+/// What one hit allocates, the connection's part included, beside one raw `GET`.
+fn allocations(runtime: &tokio::runtime::Runtime, url: &str) {
+    let (site, raw, name) = runtime.block_on(async {
+        let store = RedisStore::builder(url).connections(1).build();
+        let site = site(store.expect("a store"), 1_024, false);
+        warm(&site).await;
+        let raw = Client::open(url).expect("a URL");
+        let raw = raw.get_multiplexed_async_connection().await;
+        let raw = raw.expect("a connection");
+        let name = page_key(raw.clone(), 1_024).await;
+        (site, raw, name)
+    });
+    let hit = allocation_counter::measure(|| runtime.block_on(hit(site)));
+    let get = allocation_counter::measure(|| runtime.block_on(get(raw, name)));
+    println!(
+        "a hit allocates {} times, {} bytes; a raw GET {} times, {} bytes",
+        hit.count_total, hit.bytes_total, get.count_total, get.bytes_total
+    );
+}
+
+async fn get(mut connection: MultiplexedConnection, name: String) {
+    let value: Vec<u8> = cmd("GET")
+        .arg(&name)
+        .query_async(&mut connection)
+        .await
+        .expect("the page");
+    assert!(value.len() >= 1_024);
 }
 
 async fn run(url: &str) {
@@ -70,18 +100,7 @@ async fn measure(url: &str, raw: MultiplexedConnection, size: usize, tasks: usiz
     let site = site(store.expect("a store"), size, varies);
     warm(&site).await;
     let name = page_key(raw.clone(), size).await;
-    let get = || {
-        let mut connection = raw.clone();
-        let name = name.clone();
-        async move {
-            let value: Vec<u8> = cmd("GET")
-                .arg(&name)
-                .query_async(&mut connection)
-                .await
-                .expect("the page");
-            assert!(value.len() >= 1_024);
-        }
-    };
+    let get = || get(raw.clone(), name.clone());
     let (mut gets, mut hits) = (0.0_f64, 0.0_f64);
     for _ in 0..ROUNDS {
         gets = gets.max(rate(tasks, get).await);
