@@ -273,8 +273,12 @@ impl std::fmt::Debug for Cache {
 /// Calls of the store: without waiting where it can answer at once, else within the time that a page may lose to it.
 impl Shared {
     pub(crate) fn get_now(&self, key: Key<'_>, now: Now) -> Poll<Result<Found, StoreError>> {
-        let found = self.store.get_now(key, now);
-        found.map_ok(|found| thawed(&self.heads, found))
+        match self.store.get_now(key, now) {
+            Poll::Ready(Ok(found)) if is_frozen(&found) => {
+                Poll::Ready(Ok(thawed(&self.heads, found)))
+            }
+            found => found,
+        }
     }
 
     pub(crate) async fn get(&self, keys: &[Key<'_>], now: Now) -> Result<Vec<Found>, StoreError> {
@@ -417,6 +421,12 @@ impl Shared {
     pub(crate) fn tag_mark(&self, tag: &str) -> Mark {
         Mark::of("tag", &[&self.space, tag.as_bytes()])
     }
+}
+
+/// Is the head that was found still as it came from elsewhere? Never that of a store in memory, whose hits are to pay for nothing.
+fn is_frozen(found: &Found) -> bool {
+    let record = found.record.as_deref();
+    record.is_some_and(|record| matches!(record.head, Head::Wire(_)))
 }
 
 /// The same with the head of a page decoded, where the store is elsewhere. One that cannot be, since it is torn or of another version,
