@@ -27,13 +27,19 @@ pub enum Ttl {
 }
 
 impl Ttl {
-    /// Until this moment of the wall clock, as it stands now; one that is past stores nothing.
-    pub fn until(moment: SystemTime) -> Self {
-        Self::For(
-            moment
-                .duration_since(SystemTime::now())
-                .unwrap_or(Duration::ZERO),
-        )
+    /// Until this moment, as seen from `now`, which is the wall clock's; one that is past stores nothing.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use larder::{Ttl, hours};
+    ///
+    /// let now = SystemTime::now();
+    /// assert_eq!(Ttl::until(now + hours(2), now), Ttl::For(hours(2)));
+    /// assert_eq!(Ttl::until(now - hours(2), now), Ttl::For(Duration::ZERO));
+    /// ```
+    pub fn until(moment: SystemTime, now: SystemTime) -> Self {
+        Self::For(moment.duration_since(now).unwrap_or(Duration::ZERO))
     }
 
     pub(crate) fn resolve(self, default: Duration) -> Duration {

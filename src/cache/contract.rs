@@ -239,7 +239,13 @@ async fn a_lifetime_of_zero_stores_nothing(cache: Cache) {
         "what stood there is removed"
     );
     ok(cache.set("a", &1, minutes(5)).await);
-    ok(cache.set("a", &2, Ttl::until(std::time::UNIX_EPOCH)).await);
+    ok(cache
+        .set(
+            "a",
+            &2,
+            Ttl::until(std::time::UNIX_EPOCH, std::time::UNIX_EPOCH),
+        )
+        .await);
     assert!(!ok(cache.contains("a").await));
     ok(cache.set_many([("a", 1), ("b", 2)], minutes(5)).await);
     assert!(ok(cache.set_many([("a", 1), ("b", 2)], Duration::ZERO).await).is_empty());

@@ -72,7 +72,10 @@ mod tests {
         assert_eq!(ends(days(400).into()), Some(1_000 + 400 * 86_400_000));
         assert_eq!(ends(Ttl::Forever), Some(u64::MAX));
         assert_eq!(ends(Duration::MAX.into()), Some(u64::MAX));
-        assert_eq!(ends(Ttl::until(std::time::UNIX_EPOCH)), None);
+        assert_eq!(
+            ends(Ttl::until(std::time::UNIX_EPOCH, std::time::UNIX_EPOCH)),
+            None
+        );
         assert_eq!(
             end(Ttl::Default, LONGEST, now),
             Some(Now::NEVER),
