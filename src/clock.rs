@@ -60,7 +60,7 @@ pub trait Clock: Send + Sync + 'static {
     /// The cache's own time. Later calls never answer less than earlier ones.
     fn now(&self) -> Now;
 
-    /// Microseconds on the same course, for what is over too soon for [`now`](Self::now). Only their differences mean anything.
+    /// Microseconds since the Unix epoch on the same course, for what is over too soon for [`now`](Self::now).
     fn micros(&self) -> u64 {
         self.now().as_millis().saturating_mul(1_000)
     }
@@ -78,7 +78,7 @@ pub trait Clock: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     start: Instant,
-    start_millis: u64,
+    start_micros: u64,
 }
 
 impl SystemClock {
@@ -89,7 +89,7 @@ impl SystemClock {
             .unwrap_or_default();
         Self {
             start: Instant::now(),
-            start_millis: millis(since_epoch),
+            start_micros: micros(since_epoch),
         }
     }
 }
@@ -102,11 +102,12 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        Now(self.start_millis + millis(self.start.elapsed()))
+        Now(self.micros() / 1_000)
     }
 
     fn micros(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+        self.start_micros
+            .saturating_add(micros(self.start.elapsed()))
     }
 
     fn wall(&self) -> SystemTime {
@@ -165,6 +166,10 @@ impl fmt::Debug for ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Now {
         Now(millis(self.elapsed()))
+    }
+
+    fn micros(&self) -> u64 {
+        micros(self.elapsed())
     }
 
     fn wall(&self) -> SystemTime {

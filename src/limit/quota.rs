@@ -1,0 +1,433 @@
+//! What may be used, as it is configured.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::rule::{Fixed, Gcra, InFlight, Log, Rule, SlidingCounter};
+
+/// The most that a quota admits in its window.
+const LARGEST_AMOUNT: u64 = 1_000_000_000_000;
+/// The longest log of admissions that is kept for one key.
+const LONGEST_LOG: u64 = 10_000;
+/// In microseconds: ten years.
+const LONGEST_WINDOW: u64 = 10 * 366 * 86_400 * 1_000_000;
+/// In microseconds: how long a burst takes to be there again, at most; a hundred years.
+const LONGEST_REFILL: u128 = 10 * LONGEST_WINDOW as u128;
+
+/// An amount that may be used over a window: `100/m`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Quota {
+    kind: Kind,
+    name: Option<Cow<'static, str>>,
+    outage: Outage,
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Unlimited,
+    Denied,
+    InFlight(u64),
+    Rate {
+        amount: u64,
+        /// In microseconds.
+        window: u64,
+        burst: Option<u64>,
+        strict: bool,
+        algorithm: Algorithm,
+    },
+}
+
+/// How a quota is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// GCRA, which decides as a token bucket does.
+    #[default]
+    TokenBucket,
+    /// A count for each window, aligned to the Unix epoch.
+    FixedWindow,
+    /// A count for each window, which begins with the first request that finds none.
+    FixedWindowFromFirst,
+    /// A count for each window, aligned to the epoch and an offset of each key.
+    FixedWindowStaggered,
+    /// The count of this window, and the share of the last one that the sliding window still covers.
+    SlidingCounter,
+    /// The moment of each admission.
+    SlidingLog,
+}
+
+/// What a quota counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Bytes of content.
+    ContentBytes,
+}
+
+/// What a quota does while its limiter cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outage {
+    /// Each node counts by itself, against its share: the amount and the burst divided by so many nodes, at least 1.
+    Estimate {
+        /// How many nodes share the quota.
+        nodes: NonZeroU32,
+    },
+    /// Everything is admitted.
+    Open,
+    /// Everything is refused.
+    Closed,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self::Estimate {
+            nodes: NonZeroU32::MIN,
+        }
+    }
+}
+
+/// What is wrong with a quota.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuotaError {
+    /// The text is no rate.
+    #[error("{text:?} is no rate: {problem}; write it as 100/m, 20/5m or 1000/day")]
+    Text {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The amount is zero, or more than 10^12.
+    #[error("an amount of {0} is not between 1 and 10^12; `Quota::deny_all()` admits nothing")]
+    Amount(u64),
+    /// The window is shorter than 1 ms, or longer than ten years.
+    #[error("a window of {0:?} is not between 1 ms and ten years")]
+    Window(Duration),
+    /// The burst is zero or more than 10^12, or would take more than a hundred years to be there again.
+    #[error(
+        "a burst of {0} is not between 1 and 10^12, or takes more than a hundred years to be there again"
+    )]
+    Burst(u64),
+    /// A strict quota with a burst that its amount does not hold.
+    #[error("a strict quota of {amount} cannot have a burst of {burst}")]
+    StrictBurst {
+        /// The amount.
+        amount: u64,
+        /// The burst.
+        burst: u64,
+    },
+    /// A burst, or `strict`, for what is not counted as a token bucket.
+    #[error("`{0}` is for token buckets only")]
+    TokenBucketOnly(&'static str),
+    /// A log of admissions that would be too long.
+    #[error(
+        "a log of {0} admissions for each key is more than 10000: count by `Algorithm::SlidingCounter`, or give a strict quota a burst"
+    )]
+    LongLog(u64),
+    /// A name that no structured field can hold.
+    #[error("the name {0:?} is empty, longer than 64 bytes, or not printable ASCII")]
+    Name(String),
+}
+
+impl From<std::convert::Infallible> for QuotaError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl Quota {
+    /// `amount` over `window`.
+    ///
+    /// # Errors
+    ///
+    /// An amount of zero or beyond 10^12, a window shorter than 1 ms or longer than ten years.
+    pub fn new(amount: u64, window: Duration) -> Result<Self, QuotaError> {
+        let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+        if !(1..=LARGEST_AMOUNT).contains(&amount) {
+            return Err(QuotaError::Amount(amount));
+        }
+        if !(1_000..=LONGEST_WINDOW).contains(&micros) {
+            return Err(QuotaError::Window(window));
+        }
+        Ok(Self::rate(amount, micros))
+    }
+
+    const fn rate(amount: u64, window: u64) -> Self {
+        Self::of(Kind::Rate {
+            amount,
+            window,
+            burst: None,
+            strict: false,
+            algorithm: Algorithm::TokenBucket,
+        })
+    }
+
+    const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            name: None,
+            outage: Outage::Estimate {
+                nodes: NonZeroU32::MIN,
+            },
+            unit: Unit::Requests,
+        }
+    }
+
+    /// So many each second.
+    pub const fn per_second(amount: NonZeroU32) -> Self {
+        Self::rate(amount.get() as u64, 1_000_000)
+    }
+
+    /// So many each minute.
+    pub const fn per_minute(amount: NonZeroU32) -> Self {
+        Self::rate(amount.get() as u64, 60 * 1_000_000)
+    }
+
+    /// So many each hour.
+    pub const fn per_hour(amount: NonZeroU32) -> Self {
+        Self::rate(amount.get() as u64, 3_600 * 1_000_000)
+    }
+
+    /// So many each day of 24 hours.
+    pub const fn per_day(amount: NonZeroU32) -> Self {
+        Self::rate(amount.get() as u64, 86_400 * 1_000_000)
+    }
+
+    /// So many at a time: counted from admission until the response body has ended or is dropped.
+    pub const fn in_flight(amount: NonZeroU32) -> Self {
+        Self::of(Kind::InFlight(amount.get() as u64))
+    }
+
+    /// Nothing is counted, nothing refused.
+    pub const fn unlimited() -> Self {
+        Self::of(Kind::Unlimited)
+    }
+
+    /// Everything is refused.
+    pub const fn deny_all() -> Self {
+        Self::of(Kind::Denied)
+    }
+
+    /// The most at once, for a token bucket. Default: the amount.
+    #[must_use]
+    pub const fn burst(mut self, most: NonZeroU64) -> Self {
+        if let Kind::Rate { burst, .. } = &mut self.kind {
+            *burst = Some(most.get());
+        }
+        self
+    }
+
+    /// At most the amount in *any* window.
+    #[must_use]
+    pub const fn strict(mut self) -> Self {
+        if let Kind::Rate { strict, .. } = &mut self.kind {
+            *strict = true;
+        }
+        self
+    }
+
+    /// How it is counted. Default: as a token bucket.
+    #[must_use]
+    pub const fn algorithm(mut self, by: Algorithm) -> Self {
+        if let Kind::Rate { algorithm, .. } = &mut self.kind {
+            *algorithm = by;
+        }
+        self
+    }
+
+    /// The name of its policy in header fields and problem documents. Default: that of its limit, and the window where a limit has several.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// What it does while the limiter cannot be asked. Default: each node counts by itself, against the whole quota.
+    #[must_use]
+    pub const fn outage(mut self, outage: Outage) -> Self {
+        self.outage = outage;
+        self
+    }
+
+    /// What it counts. Default: requests.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// What is wrong with it, if anything.
+    ///
+    /// # Errors
+    ///
+    /// Options that do not go together, and numbers that are out of bounds.
+    pub fn check(&self) -> Result<(), QuotaError> {
+        if let Some(name) = &self.name {
+            let is_printable = name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+            if name.is_empty() || name.len() > 64 || !is_printable {
+                return Err(QuotaError::Name(name.to_string()));
+            }
+        }
+        self.rule().map(drop)
+    }
+
+    /// Its arithmetic.
+    pub(crate) fn rule(&self) -> Result<Rule, QuotaError> {
+        let (amount, window, burst, strict, algorithm) = match self.kind {
+            Kind::Unlimited => return Ok(Rule::Unlimited),
+            Kind::Denied => return Ok(Rule::Denied),
+            Kind::InFlight(most) => return Ok(Rule::InFlight(InFlight { most })),
+            Kind::Rate {
+                amount,
+                window,
+                burst,
+                strict,
+                algorithm,
+            } => (amount, window, burst, strict, algorithm),
+        };
+        if algorithm != Algorithm::TokenBucket {
+            if burst.is_some() {
+                return Err(QuotaError::TokenBucketOnly("burst"));
+            }
+            if strict && algorithm != Algorithm::SlidingLog {
+                return Err(QuotaError::TokenBucketOnly("strict"));
+            }
+        }
+        Ok(match algorithm {
+            Algorithm::TokenBucket => match (strict, burst) {
+                (true, None) => Rule::Log(log(amount, window)?),
+                (true, Some(burst)) if burst > amount => {
+                    return Err(QuotaError::StrictBurst { amount, burst });
+                }
+                // RL-GC-02: with this rate, no window holds more than the amount.
+                (true, Some(burst)) => Rule::Gcra(gcra(amount - burst + 1, window, burst)?),
+                (false, burst) => Rule::Gcra(gcra(amount, window, burst.unwrap_or(amount))?),
+            },
+            Algorithm::FixedWindow => Rule::Fixed(Fixed::aligned(amount, window)),
+            Algorithm::FixedWindowFromFirst => Rule::Fixed(Fixed::from_first(amount, window)),
+            Algorithm::FixedWindowStaggered => Rule::Fixed(Fixed::staggered(amount, window)),
+            Algorithm::SlidingCounter => Rule::Counter(SlidingCounter { amount, window }),
+            Algorithm::SlidingLog => Rule::Log(log(amount, window)?),
+        })
+    }
+
+    /// The amount of its window and the window, in microseconds: what policies tell. None where it has none.
+    pub(crate) fn told(&self) -> Option<(u64, u64)> {
+        match self.kind {
+            Kind::Rate { amount, window, .. } => Some((amount, window)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(crate) const fn on_outage(&self) -> Outage {
+        self.outage
+    }
+
+    pub(crate) const fn counts(&self) -> Unit {
+        self.unit
+    }
+
+    /// The same for one of `nodes` that share it.
+    pub(crate) fn share(&self, nodes: NonZeroU32) -> Self {
+        let part = |all: u64| (all / u64::from(nodes.get())).max(1);
+        let mut share = self.clone();
+        match &mut share.kind {
+            Kind::InFlight(most) => *most = part(*most),
+            Kind::Rate { amount, burst, .. } => {
+                *amount = part(*amount);
+                *burst = burst.map(part);
+            }
+            Kind::Unlimited | Kind::Denied => {}
+        }
+        share
+    }
+}
+
+fn gcra(rate: u64, period: u64, burst: u64) -> Result<Gcra, QuotaError> {
+    let refill = u128::from(burst) * u128::from(period) / u128::from(rate);
+    if !(1..=LARGEST_AMOUNT).contains(&burst) || refill > LONGEST_REFILL {
+        return Err(QuotaError::Burst(burst));
+    }
+    Ok(Gcra {
+        rate,
+        period,
+        burst,
+    })
+}
+
+fn log(amount: u64, window: u64) -> Result<Log, QuotaError> {
+    match amount {
+        ..=LONGEST_LOG => Ok(Log { amount, window }),
+        _ => Err(QuotaError::LongLog(amount)),
+    }
+}
+
+impl FromStr for Quota {
+    type Err = QuotaError;
+
+    fn from_str(text: &str) -> Result<Self, QuotaError> {
+        let refuse = |problem| QuotaError::Text {
+            text: text.to_owned(),
+            problem,
+        };
+        let (amount, window) = text
+            .split_once('/')
+            .ok_or_else(|| refuse("it has no slash"))?;
+        let amount = number(amount).ok_or_else(|| refuse("the amount is no number"))?;
+        let digits = window.bytes().take_while(u8::is_ascii_digit).count();
+        let (count, unit) = window.split_at(digits);
+        let count = match count {
+            "" => 1,
+            count => number(count).ok_or_else(|| refuse("the window is no number"))?,
+        };
+        let seconds: u64 = match unit {
+            "" if digits > 0 => 1,
+            "s" | "sec" | "second" | "seconds" => 1,
+            "m" | "min" | "minute" | "minutes" => 60,
+            "h" | "hour" | "hours" => 3_600,
+            "d" | "day" | "days" => 86_400,
+            _ => return Err(refuse("its unit is none of s, m, h, d")),
+        };
+        let seconds = count.checked_mul(seconds).unwrap_or(u64::MAX);
+        Self::new(amount, Duration::from_secs(seconds))
+    }
+}
+
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+impl TryFrom<&str> for Quota {
+    type Error = QuotaError;
+
+    fn try_from(text: &str) -> Result<Self, QuotaError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Unlimited => f.write_str("unlimited"),
+            Kind::Denied => f.write_str("nothing"),
+            Kind::InFlight(most) => write!(f, "{most} in flight"),
+            Kind::Rate { amount, window, .. } => {
+                write!(f, "{amount}/{:?}", Duration::from_micros(window))
+            }
+        }
+    }
+}
