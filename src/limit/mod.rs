@@ -11,21 +11,30 @@ mod ask;
 mod claim;
 mod decision;
 mod handle;
+#[cfg(test)]
+mod handle_tests;
+mod leased;
 mod limiter;
 mod memory;
 mod outage;
 mod permit;
+#[cfg(test)]
+mod permit_tests;
 mod quota;
 mod refusal;
 mod rule;
 mod stats;
 mod switch;
+#[cfg(test)]
+mod testing;
+mod waiting;
 
 pub use self::acquire::{Acquire, Act};
 pub use self::answer::{Dialect, Fields, Reset};
 pub use self::ask::{Action, Ask, LimitKey};
 pub use self::decision::{Decision, Receipt, Standing, Wait};
 pub use self::handle::{RateLimiter, RateLimiterBuilder};
+pub use self::leased::Leased;
 pub use self::limiter::{Limiter, LimiterError};
 pub use self::memory::MemoryLimiter;
 pub use self::permit::Permit;
@@ -33,3 +42,4 @@ pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
 pub use self::refusal::Refusal;
 pub use self::stats::{Event, GroupStats, LimitStats};
 pub use self::switch::Switch;
+pub use self::waiting::Waiting;
