@@ -14,6 +14,8 @@ mod limiter;
 mod memory;
 mod permit;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod rule;
 
 pub use self::answer::{Dialect, Fields, Reset};
@@ -24,3 +26,5 @@ pub use self::limiter::{Limiter, LimiterError};
 pub use self::memory::MemoryLimiter;
 pub use self::permit::{Permit, Refusal};
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisLimiter, RedisLimiterBuilder};
