@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod claim;
+pub mod conformance;
 mod decision;
 mod handle;
 mod limiter;
