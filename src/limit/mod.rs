@@ -22,6 +22,6 @@ pub use self::ask::{Action, Ask, LimitKey};
 pub use self::decision::{Decision, Receipt, Standing, Wait};
 pub use self::handle::RateLimiter;
 pub use self::limiter::{Limiter, LimiterError};
-pub use self::memory::MemoryLimiter;
+pub use self::memory::{MemoryLimiter, MemoryLimiterBuilder};
 pub use self::permit::{Permit, Refusal};
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
