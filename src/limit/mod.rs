@@ -9,6 +9,7 @@ mod acquire;
 mod answer;
 mod ask;
 mod claim;
+pub mod conformance;
 mod decision;
 mod handle;
 #[cfg(test)]
@@ -21,6 +22,8 @@ mod permit;
 #[cfg(test)]
 mod permit_tests;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod refusal;
 mod rule;
 mod stats;
@@ -36,9 +39,11 @@ pub use self::decision::{Decision, Receipt, Standing, Wait};
 pub use self::handle::{RateLimiter, RateLimiterBuilder};
 pub use self::leased::Leased;
 pub use self::limiter::{Limiter, LimiterError};
-pub use self::memory::MemoryLimiter;
+pub use self::memory::{MemoryLimiter, MemoryLimiterBuilder};
 pub use self::permit::Permit;
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisLimiter, RedisLimiterBuilder};
 pub use self::refusal::Refusal;
 pub use self::stats::{Event, GroupStats, LimitStats};
 pub use self::switch::Switch;
