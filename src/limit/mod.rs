@@ -18,6 +18,8 @@ mod leased;
 mod limiter;
 mod memory;
 mod outage;
+#[cfg(all(test, feature = "redis"))]
+mod outage_tests;
 mod permit;
 #[cfg(test)]
 mod permit_tests;

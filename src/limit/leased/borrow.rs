@@ -224,7 +224,9 @@ impl Borrow<'_> {
                         if let Some(known) = lease.standing(sent) {
                             *standing = known;
                         }
-                        standing.receipt = *receipt;
+                        if is_admitted && ask.cost > 0 {
+                            standing.receipt = *receipt;
+                        }
                     }
                     Part::Lacks { .. } if is_admitted => {
                         let serial = shared.serial();
@@ -233,7 +235,8 @@ impl Borrow<'_> {
                         // What was borrowed for this call alone is its own.
                         if *want > ask.cost {
                             standing.receipt = lease.marked();
-                            standing.remaining = standing.remaining.saturating_add(lease.tokens());
+                            standing.remaining =
+                                standing.remaining.saturating_add(lease.tokens(sent));
                         }
                     }
                     Part::Lacks { .. } if !standing.admitted => {

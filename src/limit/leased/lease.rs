@@ -88,13 +88,21 @@ impl Lease {
         Receipt::new(LEASED | self.serial)
     }
 
+    /// The receipt of so much; nothing has none.
+    pub(super) fn receipt(&self, cost: u64) -> Receipt {
+        match cost {
+            0 => Receipt::NONE,
+            _ => self.marked(),
+        }
+    }
+
     pub(super) fn is_marked(receipt: Receipt) -> bool {
         receipt.value() & LEASED != 0
     }
 
     /// What can be spent of it while it is held.
-    pub(super) fn tokens(&self) -> u64 {
-        self.tokens
+    pub(super) fn tokens(&self, now: u64) -> u64 {
+        if now < self.expires { self.tokens } else { 0 }
     }
 
     /// How the quota stands for this node, as far as it knows.
@@ -105,14 +113,13 @@ impl Lease {
             0 => 0,
             micros => micros.saturating_sub(elapsed).max(1),
         };
-        let tokens = if now < self.expires { self.tokens } else { 0 };
         Some(Standing {
             admitted: true,
-            remaining: seen.remaining.saturating_add(tokens),
+            remaining: seen.remaining.saturating_add(self.tokens(now)),
             wait: Wait::NONE,
             next: left(seen.next),
             full: left(seen.full),
-            receipt: self.marked(),
+            receipt: Receipt::NONE,
         })
     }
 

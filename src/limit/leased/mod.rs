@@ -152,7 +152,11 @@ impl Limiter for Leased {
                 Poll::Ready(Ok(shared.come_back(asks)))
             }
             Action::GiveBack | Action::Reset => Poll::Pending,
-            Action::Peek | Action::Charge => shared.limiter.decide_now(action, asks),
+            Action::Peek => {
+                let decided = shared.limiter.decide_now(action, asks);
+                decided.map(|decided| decided.map(|decision| shared.with_leases(asks, &decision)))
+            }
+            Action::Charge => shared.limiter.decide_now(action, asks),
         }
     }
 
@@ -194,7 +198,11 @@ impl Limiter for Leased {
                 }
                 Ok(decision)
             }
-            Action::Peek | Action::Charge => shared.limiter.decide(action, asks).await,
+            Action::Peek => {
+                let decision = shared.limiter.decide(action, asks).await?;
+                Ok(shared.with_leases(asks, &decision))
+            }
+            Action::Charge => shared.limiter.decide(action, asks).await,
         }
     }
 }
@@ -210,7 +218,7 @@ impl Shared {
     ) -> Option<Decision> {
         let mut refuses = false;
         let mut standings: SmallVec<[Standing; 2]> = SmallVec::new();
-        let mut lacks = false;
+        let (mut lacks, mut is_doubtful) = (false, false);
         for (place, ask) in places.iter().zip(asks) {
             let lease = locked.lease(place, ask)?;
             let mut standing = lease.standing(now)?;
@@ -221,19 +229,24 @@ impl Shared {
                     standing.admitted = false;
                     standing.wait = Wait::Micros(wait);
                 }
-                Local::Borrow => lacks = true,
+                Local::Borrow => {
+                    lacks = true;
+                    // Every quota that refuses must say so.
+                    is_doubtful |= standing.remaining < ask.cost;
+                }
             }
             standings.push(standing);
         }
-        if refuses {
+        if refuses && !is_doubtful {
             return Some(Decision::new(standings));
         }
-        if lacks {
+        if refuses || lacks {
             return None;
         }
-        for (place, ask) in places.iter().zip(asks) {
+        for ((place, ask), standing) in places.iter().zip(asks).zip(&mut standings) {
             if let Some(lease) = locked.lease(place, ask) {
                 lease.spend(ask.cost);
+                standing.receipt = lease.receipt(ask.cost);
             }
         }
         Some(Decision::new(standings))
@@ -254,6 +267,28 @@ impl Shared {
                 remaining: 0,
                 ..Standing::UNLIMITED
             })
+        });
+        Decision::new(standings)
+    }
+
+    /// What the limiter has told, and what is held here of it.
+    fn with_leases(&self, asks: &[Ask<'_>], decision: &Decision) -> Decision {
+        let Some(places) = self.table.places(asks) else {
+            return decision.clone();
+        };
+        let now = self.clock.micros();
+        let mut locked = self.table.lock(&places);
+        let standings = decision.standings().iter().zip(asks).zip(&places);
+        let standings = standings.map(|((standing, ask), place)| {
+            let mut standing = *standing;
+            let lease = locked.lease(place, ask);
+            let held = lease.map_or(0, |lease| lease.tokens(now));
+            standing.remaining = standing.remaining.saturating_add(held);
+            if ask.cost <= standing.remaining && held > 0 {
+                standing.admitted = true;
+                standing.wait = Wait::NONE;
+            }
+            standing
         });
         Decision::new(standings)
     }

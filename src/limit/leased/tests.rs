@@ -10,7 +10,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::testing::{Far, TokioClock, quota};
-use super::super::{Action, Algorithm, Ask, Decision, LimitKey, Limiter, MemoryLimiter, Quota};
+use super::super::{
+    Action, Algorithm, Ask, Decision, LimitKey, Limiter, MemoryLimiter, Quota, conformance,
+};
 use super::Leased;
 use crate::clock::{Clock, ManualClock};
 
@@ -68,6 +70,44 @@ fn one_node_alone_admits_what_the_quota_admits() {
         let quota = quota(text);
         let admitted = (0..20_000).filter(|_| acquire(&leased, &quota, 1)).count();
         assert_eq!(admitted, most);
+    }
+}
+
+/// Alone, a node with leases decides as one without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_alone_keeps_the_contract_of_limiters() {
+    let clock = ManualClock::new();
+    let make = || async { Leased::with_clock(Far::new(clock.clone()), clock.clone()) };
+    conformance::run(make, &clock).await;
+}
+
+#[test]
+fn every_quota_that_refuses_says_so_also_from_memory() {
+    let clock = ManualClock::new();
+    let far = Far::new(clock.clone());
+    let leased = Leased::with_clock(far.clone(), clock);
+    let (one, two) = (quota("1/h"), quota("2/h"));
+    let both = [ask(b"k1", &one), ask(b"k2", &two)];
+    assert!(decided(&leased, Action::Acquire, &both).is_admitted());
+    let refused = |decision: Decision| {
+        let standings = decision.standings().iter();
+        standings
+            .map(|standing| !standing.admitted)
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..5 {
+        assert_eq!(
+            refused(decided(&leased, Action::Acquire, &both)),
+            [true, false]
+        );
+    }
+    assert!(far.calls() < 5);
+    assert!(decided(&leased, Action::Acquire, &both[1..]).is_admitted());
+    for _ in 0..5 {
+        assert_eq!(
+            refused(decided(&leased, Action::Acquire, &both)),
+            [true, true]
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use deadpool_redis::Pool;
 use super::RedisLimiter;
 use super::link::Link;
 use super::names::Names;
+use crate::limit::Leased;
 use crate::store::redis::{Connections, RedisStore, RedisStoreBuilder, RedisStoreError};
 
 /// The options of a [`RedisLimiter`]; see [`RedisLimiter::builder`].
@@ -83,6 +84,26 @@ impl RedisLimiter {
     /// ```
     pub fn on(store: &RedisStore) -> RedisLimiterBuilder {
         RedisLimiterBuilder::new(Origin::Shared(store.connections()))
+    }
+}
+
+/// Leased mode.
+impl RedisLimiter {
+    /// Borrows small batches from the server and spends them on this node, so that most decisions cost no round trip; see [`Leased`] for how far
+    /// that may go over in a short interval, and for its options.
+    ///
+    /// ```
+    /// use larder::limit::{RateLimiter, RedisLimiter};
+    ///
+    /// # async fn start() -> Result<(), larder::store::redis::RedisStoreError> {
+    /// let limiter = RedisLimiter::connect("redis://127.0.0.1:6379/0").await?;
+    /// let limiter = RateLimiter::new(limiter.leased());
+    /// # drop(limiter);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn leased(self) -> Leased {
+        Leased::new(self)
     }
 }
 
