@@ -53,7 +53,8 @@
 //! * `axum` (default): response parts, extractors, and the targets and routes that axum knows. Without it the layers serve any tower stack.
 //! * `metrics`: `monitor::metrics`, which publishes statistics through the `metrics` facade.
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
-//! * `redis`: `RedisStore`, one store for many nodes; `redis-tls` adds `rediss://` (rustls).
+//! * `redis`: `RedisStore`, one store for many nodes, and `limit::RedisLimiter`, limits that hold across them; `redis-tls` adds `rediss://`
+//!   (rustls), `redis-cluster` limits on a cluster.
 //! * `compression`: `RedisStore` can compress bodies (zstd).
 
 pub mod background;

@@ -35,24 +35,16 @@ pub(super) struct Item {
 #[derive(Clone, Copy, Debug)]
 enum Asked {
     /// Nothing that is counted.
-    Fixed(Standing),
-    /// An item, at a cost, and how much later asks of this call take of the same.
-    Item { nth: usize, cost: u64, later: u64 },
-}
-
-/// How an item stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    pub(super) standing: Standing,
-    /// Of GCRA, from which the receipts of several asks are told apart.
-    arrival: u128,
+    Uncounted(Standing),
+    /// An item, at a cost.
+    Item { nth: usize, cost: u64 },
 }
 
 /// What the script said of a part.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) admitted: bool,
-    pub(super) told: SmallVec<[Told; 2]>,
+    pub(super) standings: SmallVec<[Standing; 2]>,
 }
 
 /// The answer is not what the script says.
@@ -80,7 +72,7 @@ impl Batch {
                     // Nothing is taken of the others, either.
                     batch.action = Action::Peek;
                 }
-                batch.asked.push(Asked::Fixed(standing));
+                batch.asked.push(Asked::Uncounted(standing));
                 continue;
             }
             batch.ask(names.name(&ask.key, &rule), rule, ask);
@@ -102,14 +94,6 @@ impl Batch {
                 if let Some(item) = self.items.get_mut(nth) {
                     item.cost = item.cost.saturating_add(ask.cost);
                 }
-                for asked in &mut self.asked {
-                    match asked {
-                        Asked::Item { nth: of, later, .. } if *of == nth => {
-                            *later = later.saturating_add(ask.cost);
-                        }
-                        _ => {}
-                    }
-                }
                 nth
             }
             None => {
@@ -126,37 +110,22 @@ impl Batch {
         self.asked.push(Asked::Item {
             nth,
             cost: ask.cost,
-            later: 0,
         });
     }
 
     /// The decision, from how each item stands.
-    pub(super) fn decision(&self, told: &[Told]) -> Decision {
+    pub(super) fn decision(&self, standings: &[Standing]) -> Decision {
         Decision::new(self.asked.iter().map(|asked| match asked {
-            Asked::Fixed(standing) => *standing,
-            Asked::Item { nth, cost, later } => {
-                let (Some(item), Some(told)) = (self.items.get(*nth), told.get(*nth)) else {
-                    return Standing::DENIED;
-                };
-                let mut standing = told.standing;
+            Asked::Uncounted(standing) => *standing,
+            Asked::Item { nth, cost } => {
+                let mut standing = standings.get(*nth).copied().unwrap_or(Standing::DENIED);
                 if *cost == 0 {
                     standing.receipt = Receipt::NONE;
-                } else if let (Rule::Gcra(rule), true) = (&item.rule, *later > 0) {
-                    standing.receipt = earlier(rule, told.arrival, *later, standing.receipt);
                 }
                 standing
             }
         }))
     }
-}
-
-/// The receipt of what was taken before `later` units.
-fn earlier(rule: &Gcra, arrival: u128, later: u64, receipt: Receipt) -> Receipt {
-    if receipt == Receipt::NONE {
-        return receipt;
-    }
-    let before = arrival.saturating_sub(u128::from(later) * u128::from(rule.period));
-    Receipt::new(u64::try_from(before / u128::from(rule.rate)).unwrap_or(u64::MAX))
 }
 
 impl Item {
@@ -185,7 +154,6 @@ impl Item {
                 // What another node holds is given back as it was taken.
                 self.held = held.unwrap_or(self.cost);
             }
-            Action::Reset => places.forget(&self.name),
             _ => {}
         }
     }
@@ -202,10 +170,15 @@ impl Item {
         })
     }
 
+    /// The place that may have been taken, to be given back.
+    pub(super) fn unsure(&self) -> Option<Self> {
+        self.place().map(|_| self.returning(self.receipt))
+    }
+
     /// What was taken, to be given back.
-    pub(super) fn returning(&self, told: &Told) -> Self {
+    pub(super) fn returning(&self, receipt: Receipt) -> Self {
         let mut item = self.clone();
-        item.receipt = told.standing.receipt;
+        item.receipt = receipt;
         item.held = self.bounded_cost();
         item
     }
@@ -263,61 +236,56 @@ impl Item {
         words.0
     }
 
-    fn told(
+    fn standing(
         &self,
         now: u64,
         numbers: &mut impl Iterator<Item = u64>,
-        taken: bool,
         cost: u64,
-    ) -> Option<Told> {
+    ) -> Option<Standing> {
         let mut next = || numbers.next();
+        let got = next()?;
+        let receipt = match (got, &self.rule) {
+            (0, _) => Receipt::NONE,
+            (_, Rule::InFlight(_)) => self.receipt,
+            (got, _) => Receipt::new(got),
+        };
+        let state = match &self.rule {
+            Rule::Gcra(rule) => {
+                let (whole, part) = (next()?, next()?);
+                State::Arrival(u128::from(whole) * u128::from(rule.rate) + u128::from(part))
+            }
+            Rule::Fixed(_) => {
+                let (begins, used) = (next()?, next()?);
+                State::Window(Window { begins, used })
+            }
+            Rule::Counter(_) => {
+                let (begins, used, before) = (next()?, next()?, next()?);
+                State::Counts(Counts {
+                    begins,
+                    used,
+                    before,
+                })
+            }
+            Rule::Log(rule) => {
+                let told = [next()?, next()?, next()?, next()?];
+                let standing = of_log(rule, now, told, cost);
+                return Some(Standing {
+                    receipt,
+                    ..standing
+                });
+            }
+            Rule::InFlight(_) => State::InFlight(next()?),
+            Rule::Unlimited | Rule::Denied => State::None,
+        };
         let at = At {
             now,
             offset: self.name.offset,
         };
-        let (state, receipt) = match &self.rule {
-            Rule::Gcra(rule) => {
-                let (whole, part) = (next()?, next()?);
-                let arrival = u128::from(whole) * u128::from(rule.rate) + u128::from(part);
-                (State::Arrival(arrival), Receipt::new(whole))
-            }
-            Rule::Fixed(_) => {
-                let (begins, used) = (next()?, next()?);
-                let state = State::Window(Window { begins, used });
-                (state, Receipt::new(begins))
-            }
-            Rule::Counter(_) => {
-                let (begins, used, before) = (next()?, next()?, next()?);
-                let state = State::Counts(Counts {
-                    begins,
-                    used,
-                    before,
-                });
-                (state, Receipt::new(begins))
-            }
-            Rule::Log(rule) => {
-                let told = [next()?, next()?, next()?, next()?];
-                let mut standing = of_log(rule, now, told, cost);
-                if taken {
-                    standing.receipt = Receipt::new(told[3]);
-                }
-                return Some(Told {
-                    standing,
-                    arrival: 0,
-                });
-            }
-            Rule::InFlight(_) => (State::InFlight(next()?), self.receipt),
-            Rule::Unlimited | Rule::Denied => (State::None, Receipt::NONE),
-        };
-        let mut standing = self.rule.look(&state, at, cost);
-        if taken {
-            standing.receipt = receipt;
-        }
-        let arrival = match state {
-            State::Arrival(arrival) => arrival,
-            _ => 0,
-        };
-        Some(Told { standing, arrival })
+        let standing = self.rule.look(&state, at, cost);
+        Some(Standing {
+            receipt,
+            ..standing
+        })
     }
 }
 
@@ -337,14 +305,16 @@ pub(super) fn read(value: &Value, items: &[&Item], action: Action) -> Result<Ans
         Action::Peek => false,
         Action::Charge | Action::GiveBack | Action::Reset => true,
     };
-    let took = changed && matches!(action, Action::Acquire | Action::Charge);
-    let mut told = SmallVec::new();
+    let mut standings = SmallVec::new();
     for item in items {
         let cost = if changed { 0 } else { item.cost };
-        let taken = took && item.cost > 0;
-        told.push(item.told(now, &mut numbers, taken, cost).ok_or(Nonsense)?);
+        let standing = item.standing(now, &mut numbers, cost);
+        standings.push(standing.ok_or(Nonsense)?);
     }
-    Ok(Answer { admitted, told })
+    Ok(Answer {
+        admitted,
+        standings,
+    })
 }
 
 /// How a log stands: the script has walked it.

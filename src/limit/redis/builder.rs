@@ -24,6 +24,28 @@ pub struct RedisLimiterBuilder {
 enum Origin {
     Own(Box<RedisStoreBuilder>),
     Shared(Arc<Connections>),
+    #[cfg(feature = "redis-cluster")]
+    Cluster(deadpool_redis::cluster::Pool, Box<RedisStoreBuilder>),
+}
+
+impl Origin {
+    fn map(self, options: impl FnOnce(RedisStoreBuilder) -> RedisStoreBuilder) -> Self {
+        match self {
+            Self::Own(server) => Self::Own(Box::new(options(*server))),
+            Self::Shared(connections) => Self::Shared(connections),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(pool, server) => Self::Cluster(pool, Box::new(options(*server))),
+        }
+    }
+
+    fn link(self) -> Result<Arc<dyn Link>, RedisStoreError> {
+        Ok(match self {
+            Self::Own(server) => Arc::new(Connections::new(&server.config()?)),
+            Self::Shared(connections) => connections,
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(pool, server) => Arc::new(server.cluster(pool)?),
+        })
+    }
 }
 
 impl RedisLimiter {
@@ -85,6 +107,28 @@ impl RedisLimiter {
     pub fn on(store: &RedisStore) -> RedisLimiterBuilder {
         RedisLimiterBuilder::new(Origin::Shared(store.connections()))
     }
+
+    /// A builder for a limiter on a cluster, over a connection of a pool that the application has, which all calls share.
+    ///
+    /// Quotas of one group lie on one node of the cluster, and are decided about in one step, as on one server. An acquire of quotas of several
+    /// groups is decided about group by group, as [`spread`](RedisLimiterBuilder::spread) says of names.
+    ///
+    /// ```no_run
+    /// use deadpool_redis::Runtime;
+    /// use deadpool_redis::cluster::Config;
+    /// use larder::limit::RedisLimiter;
+    ///
+    /// let nodes = vec!["redis://10.0.0.1:6379".to_owned(), "redis://10.0.0.2:6379".to_owned()];
+    /// let pool = Config::from_urls(nodes).create_pool(Some(Runtime::Tokio1))?;
+    /// let limiter = RedisLimiter::from_cluster(pool).namespace("shop").build()?;
+    /// # drop(limiter);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "redis-cluster")]
+    pub fn from_cluster(pool: deadpool_redis::cluster::Pool) -> RedisLimiterBuilder {
+        let timing = Box::new(RedisStore::builder(""));
+        RedisLimiterBuilder::new(Origin::Cluster(pool, timing))
+    }
 }
 
 /// Leased mode.
@@ -112,14 +156,14 @@ const LONGEST_LEASE: Duration = Duration::from_secs(600);
 
 impl RedisLimiterBuilder {
     fn own(server: RedisStoreBuilder) -> Self {
-        // Limits are to hold again soon after the server is back.
-        let server = server.breaker_pause(Duration::from_millis(100), Duration::from_secs(1));
         Self::new(Origin::Own(Box::new(server)))
     }
 
     fn new(origin: Origin) -> Self {
+        // Limits are to hold again soon after the server is back.
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
         Self {
-            origin,
+            origin: origin.map(|server| server.breaker_pause(first, longest)),
             namespace: "larder".to_owned(),
             spread: false,
             lease: Duration::from_secs(30),
@@ -131,10 +175,7 @@ impl RedisLimiterBuilder {
     ///
     /// Defaults: those of the store, but that a server that fails is left alone for 100 ms first, and for 1 s at most.
     pub fn server(mut self, options: impl FnOnce(RedisStoreBuilder) -> RedisStoreBuilder) -> Self {
-        self.origin = match self.origin {
-            Origin::Own(server) => Origin::Own(Box::new(options(*server))),
-            shared @ Origin::Shared(_) => shared,
-        };
+        self.origin = self.origin.map(options);
         self
     }
 
@@ -176,10 +217,7 @@ impl RedisLimiterBuilder {
         if !(Duration::from_millis(100)..=LONGEST_LEASE).contains(&self.lease) {
             return refuse("place_lease", "set 100 ms to 10 minutes");
         }
-        let link = match self.origin {
-            Origin::Own(server) => Link::One(Arc::new(Connections::new(&server.config()?))),
-            Origin::Shared(connections) => Link::One(connections),
-        };
+        let link = self.origin.link()?;
         let names = Names::new(self.namespace, self.spread);
         Ok(RedisLimiter::new(link, names, self.lease))
     }

@@ -7,11 +7,11 @@ use deadpool_redis::redis::Value;
 use smallvec::SmallVec;
 
 use super::super::ask::{Action, Ask};
-use super::super::decision::Decision;
+use super::super::decision::{Decision, Standing};
 use super::super::limiter::LimiterError;
-use super::batch::{self, Answer, Batch, Item, Nonsense, Told};
+use super::batch::{self, Answer, Batch, Item, Nonsense};
 use super::join;
-use super::link::Link;
+use super::link::{Link, unavailable};
 use super::names::{Name, Names};
 use super::places::Places;
 use crate::background::Background;
@@ -32,7 +32,7 @@ const RENEWED_AT_ONCE: usize = 256;
 /// What the clones of a limiter share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) link: Link,
+    pub(super) link: Arc<dyn Link>,
     names: Names,
     lease: Duration,
     places: Places,
@@ -44,7 +44,7 @@ pub(super) struct Shared {
 type Part<'a> = SmallVec<[(usize, &'a Item); 2]>;
 
 impl Shared {
-    pub(super) fn new(link: Link, names: Names, lease: Duration) -> Self {
+    pub(super) fn new(link: Arc<dyn Link>, names: Names, lease: Duration) -> Self {
         Self {
             link,
             names,
@@ -70,17 +70,20 @@ impl Shared {
     ) -> Result<Decision, LimiterError> {
         let batch = Batch::new(&self.names, &self.places, action, asks)?;
         let parts = self.parts(&batch.items);
-        let told = match &parts[..] {
+        // Until it is known what became of them, places may have been taken.
+        let mut unsure = Unsure::of(self, &batch);
+        let standings = match &parts[..] {
             [] => SmallVec::new(),
             [part] => self.whole(batch.action, part).await?,
             parts => self.divided(batch.action, parts, batch.items.len()).await?,
         };
-        Ok(batch.decision(&told))
+        unsure.places.clear();
+        Ok(batch.decision(&standings))
     }
 
     /// The items, by where they lie.
     fn parts<'a>(&self, items: &'a [Item]) -> SmallVec<[Part<'a>; 2]> {
-        let together = self.link.is_one() && !self.names.spread();
+        let together = self.link.reaches_all() && !self.names.spread();
         let mut parts: SmallVec<[Part<'a>; 2]> = SmallVec::new();
         for item in items.iter().enumerate() {
             let lies_with = |part: &&mut Part<'a>| {
@@ -100,13 +103,13 @@ impl Shared {
         self: &Arc<Self>,
         action: Action,
         part: &Part<'_>,
-    ) -> Result<SmallVec<[Told; 2]>, LimiterError> {
+    ) -> Result<SmallVec<[Standing; 2]>, LimiterError> {
         let items: SmallVec<[&Item; 2]> = part.iter().map(|(_, item)| *item).collect();
         let answer = self.ask(action, &items).await?;
         if action == Action::Charge || (action == Action::Acquire && answer.admitted) {
             self.hold(&items);
         }
-        Ok(answer.told)
+        Ok(answer.standings)
     }
 
     /// A call of several parts: each takes its own, and where one refuses or fails, the others give back what they took.
@@ -115,7 +118,7 @@ impl Shared {
         action: Action,
         parts: &[Part<'_>],
         count: usize,
-    ) -> Result<SmallVec<[Told; 2]>, LimiterError> {
+    ) -> Result<SmallVec<[Standing; 2]>, LimiterError> {
         let lists: Vec<SmallVec<[&Item; 2]>> = parts
             .iter()
             .map(|part| part.iter().map(|(_, item)| *item).collect())
@@ -128,7 +131,7 @@ impl Shared {
             Err(_) => true,
         };
         let undo = takes && answers.iter().any(refused);
-        let mut told: SmallVec<[Option<Told>; 2]> = SmallVec::from_elem(None, count);
+        let mut standings: SmallVec<[Option<Standing>; 2]> = SmallVec::from_elem(None, count);
         let mut undoing = Vec::new();
         let mut failure = None;
         for ((part, items), answer) in parts.iter().zip(&lists).zip(answers) {
@@ -140,15 +143,15 @@ impl Shared {
                 }
             };
             if undo && (action == Action::Charge || answer.admitted) {
-                let returned = items.iter().zip(&answer.told);
-                let returned = returned.map(|(item, told)| item.returning(told));
+                let returned = items.iter().zip(&answer.standings);
+                let returned = returned.map(|(item, stands)| item.returning(stands.receipt));
                 undoing.push((part, returned.collect::<SmallVec<[Item; 2]>>()));
             } else if takes && answer.admitted {
                 self.hold(items);
             }
-            for ((nth, _), stands) in part.iter().zip(answer.told) {
-                if let Some(told) = told.get_mut(*nth) {
-                    *told = Some(stands);
+            for ((nth, _), stands) in part.iter().zip(answer.standings) {
+                if let Some(standing) = standings.get_mut(*nth) {
+                    *standing = Some(stands);
                 }
             }
         }
@@ -163,14 +166,15 @@ impl Shared {
         for ((part, _), answer) in undoing.iter().zip(returned) {
             // What could not be given back stays used: more strict, never over.
             let Ok(answer) = answer else { continue };
-            for ((nth, _), stands) in part.iter().zip(answer.told) {
-                if let Some(told) = told.get_mut(*nth) {
-                    *told = Some(stands);
+            for ((nth, _), stands) in part.iter().zip(answer.standings) {
+                if let Some(standing) = standings.get_mut(*nth) {
+                    *standing = Some(stands);
                 }
             }
         }
-        told.into_iter()
-            .map(|told| told.ok_or_else(|| unreadable(Nonsense)))
+        standings
+            .into_iter()
+            .map(|standing| standing.ok_or_else(|| unreadable(Nonsense)))
             .collect()
     }
 
@@ -189,7 +193,8 @@ impl Shared {
             items.iter().map(|item| item.name.text.as_bytes()).collect();
         let mut arguments: SmallVec<[&[u8]; 4]> = SmallVec::from_iter([letter]);
         arguments.extend(packed.iter().map(|packed| &packed[..]));
-        let answer = self.link.run(self.script, &keys, &arguments).await?;
+        let answer = self.link.run(self.script, &keys, &arguments).await;
+        let answer = answer.map_err(unavailable)?;
         batch::read(&answer, items, action).map_err(unreadable)
     }
 
@@ -220,7 +225,7 @@ impl Shared {
     }
 
     fn by_tag(&self, held: Vec<(Name, Vec<(u64, u64)>)>) -> Vec<Vec<(Name, Vec<(u64, u64)>)>> {
-        if self.link.is_one() {
+        if self.link.reaches_all() {
             return vec![held];
         }
         let mut parts = std::collections::HashMap::<String, Vec<_>>::new();
@@ -236,7 +241,8 @@ impl Shared {
         let keys: Vec<&[u8]> = held.iter().map(|(key, _)| key.text.as_bytes()).collect();
         let mut arguments: Vec<&[u8]> = vec![lease.as_bytes()];
         arguments.extend(packed.iter().map(|packed| &packed[..]));
-        let answer = self.link.run(&RENEW, &keys, &arguments).await?;
+        let answer = self.link.run(&RENEW, &keys, &arguments).await;
+        let answer = answer.map_err(unavailable)?;
         // What was given back in the meantime must not be there again.
         let ghosts: Vec<u64> = names(&answer)
             .into_iter()
@@ -249,6 +255,41 @@ impl Shared {
             }
         }
         Ok(())
+    }
+}
+
+/// Places that a call may have taken, of which nobody would know. They are given back when it fails or is given up.
+struct Unsure<'a> {
+    shared: &'a Arc<Shared>,
+    places: SmallVec<[Item; 1]>,
+}
+
+impl<'a> Unsure<'a> {
+    fn of(shared: &'a Arc<Shared>, batch: &Batch) -> Self {
+        let takes = matches!(batch.action, Action::Acquire | Action::Charge);
+        let places = batch.items.iter().filter_map(Item::unsure);
+        Self {
+            shared,
+            places: if takes {
+                places.collect()
+            } else {
+                SmallVec::new()
+            },
+        }
+    }
+}
+
+impl Drop for Unsure<'_> {
+    fn drop(&mut self) {
+        for place in std::mem::take(&mut self.places) {
+            let shared = Arc::downgrade(self.shared);
+            self.shared.background.spawn(Box::pin(async move {
+                if let Some(shared) = shared.upgrade() {
+                    // Otherwise it comes back when its lease ends.
+                    drop(shared.ask(Action::GiveBack, &[&place]).await);
+                }
+            }));
+        }
     }
 }
 

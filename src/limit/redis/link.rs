@@ -1,50 +1,55 @@
 //! What scripts are sent over: connections to one server, or to a cluster.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::fmt::Debug;
 
+use async_trait::async_trait;
 use deadpool_redis::redis::{self, Value};
 
 use super::super::limiter::LimiterError;
 use crate::store::StoreError;
 use crate::store::redis::{Connections, Failure, Script};
 
-#[derive(Clone, Debug)]
-pub(super) enum Link {
-    One(Arc<Connections>),
-}
+/// Where scripts are run.
+#[async_trait]
+pub(super) trait Link: Debug + Send + Sync {
+    /// Can one script reach all keys?
+    fn reaches_all(&self) -> bool;
 
-impl Link {
-    /// Do all keys lie on one server, so that one script can reach them?
-    pub(super) const fn is_one(&self) -> bool {
-        match self {
-            Self::One(_) => true,
-        }
-    }
-
-    pub(super) async fn run(
+    /// Runs a script where its keys lie.
+    async fn run(
         &self,
         script: &Script,
         keys: &[&[u8]],
         arguments: &[&[u8]],
-    ) -> Result<Value, LimiterError> {
-        match self {
-            Self::One(connections) => {
-                let answer = connections.run(script, keys, arguments).await;
-                answer.map_err(unavailable)
-            }
-        }
+    ) -> Result<Value, StoreError>;
+
+    /// Makes a connection, if there is none.
+    async fn try_server(&self) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl Link for Connections {
+    fn reaches_all(&self) -> bool {
+        true
     }
 
-    pub(super) async fn ping(&self) -> Result<Value, StoreError> {
-        match self {
-            Self::One(connections) => connections.send(&redis::cmd("PING")).await,
-        }
+    async fn run(
+        &self,
+        script: &Script,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+    ) -> Result<Value, StoreError> {
+        self.run(script, keys, arguments).await
+    }
+
+    async fn try_server(&self) -> Result<(), StoreError> {
+        self.send(&redis::cmd("PING")).await.map(drop)
     }
 }
 
 /// What is wrong, without what it would mean to a cache.
-fn unavailable(error: StoreError) -> LimiterError {
+pub(super) fn unavailable(error: StoreError) -> LimiterError {
     let failure = error
         .source()
         .and_then(|cause| cause.downcast_ref::<Failure>());

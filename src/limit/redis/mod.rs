@@ -35,6 +35,8 @@
 
 mod batch;
 mod builder;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod join;
 mod limiter;
 mod link;
@@ -78,14 +80,14 @@ pub struct RedisLimiter {
 }
 
 impl RedisLimiter {
-    fn new(link: Link, names: Names, lease: Duration) -> Self {
+    fn new(link: Arc<dyn Link>, names: Names, lease: Duration) -> Self {
         Self {
             shared: Arc::new(Shared::new(link, names, lease)),
         }
     }
 
     async fn try_server(&self) {
-        if let Err(error) = self.shared.link.ping().await {
+        if let Err(error) = self.shared.link.try_server().await {
             log::redis_is_away(&error);
         }
     }

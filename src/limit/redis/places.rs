@@ -61,11 +61,6 @@ impl Places {
         Some(was)
     }
 
-    /// Lets go of all places under a key.
-    pub(super) fn forget(&self, key: &Name) {
-        self.lock().places.retain(|_, place| place.key != *key);
-    }
-
     pub(super) fn has(&self, name: u64) -> bool {
         self.lock().places.contains_key(&name)
     }

@@ -46,6 +46,8 @@
 mod bounds;
 mod breaker;
 mod change;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod connections;
 mod entry;
 mod facts;
@@ -80,6 +82,8 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "redis-cluster")]
+pub(crate) use self::cluster::Cluster;
 pub(crate) use self::connections::Connections;
 pub(crate) use self::failure::Failure;
 use self::options::Config;

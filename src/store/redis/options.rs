@@ -348,7 +348,8 @@ impl RedisStoreBuilder {
         Ok(())
     }
 
-    fn on_pool(&self, pool: &Pool) -> Result<Config, RedisStoreError> {
+    /// A pool of the application has made its own choices.
+    fn refuse_options_of_servers(&self) -> Result<(), RedisStoreError> {
         let of_server = [
             ("user", self.user.is_some()),
             ("password", self.password.is_some()),
@@ -361,6 +362,22 @@ impl RedisStoreBuilder {
             let problem = "set this on the pool: its connections are used as they are";
             return Err(RedisStoreError::option(option, problem));
         }
+        Ok(())
+    }
+
+    /// The connection to a cluster, of which these options say how long it may take.
+    #[cfg(feature = "redis-cluster")]
+    pub(crate) fn cluster(
+        &self,
+        pool: deadpool_redis::cluster::Pool,
+    ) -> Result<super::Cluster, RedisStoreError> {
+        self.check()?;
+        self.refuse_options_of_servers()?;
+        Ok(super::Cluster::new(pool, self.timeouts, self.breaker))
+    }
+
+    fn on_pool(&self, pool: &Pool) -> Result<Config, RedisStoreError> {
+        self.refuse_options_of_servers()?;
         Ok(Config {
             pool: pool.clone(),
             own: false,

@@ -1,16 +1,46 @@
 -- Decides about all quotas of a call in one step, by the arithmetic of `limit::rule`, to the unit.
 --
 -- KEYS: one for each quota. ARGV: the action (Acquire, Peek, Charge, GiveBack, Reset), then for each key its rule and what is asked of it, as
--- a byte and doubles. The answer: now, whether all are admitted, and for each key what its standing is worked out from.
+-- a byte and doubles. The answer: now, whether all are admitted, and for each key its receipt and what its standing
+-- is worked out from.
 --
 -- All numbers are integers below 2^53, which doubles hold exactly. Times of GCRA have a part, in units of 1/rate of a microsecond. What cannot
 -- be read, or is of another type, counts as a key that was never used, and is overwritten.
 local action = ARGV[1]
 local call, pcall = redis.call, redis.pcall
 local pack, unpack, floor, fmod, max, min = struct.pack, struct.unpack, math.floor, math.fmod, math.max, math.min
-local GCRA, FIXED, COUNTER, LOG = 1, 2, 3, 4
+local GCRA, FIXED, COUNTER, LOG, IN_FLIGHT = 1, 2, 3, 4, 5
 -- No lease of a place is longer, in microseconds.
 local LONGEST_LEASE = 600000000
+
+-- Most calls are about one token bucket: they take what follows, and not what it costs to define everything below.
+if action == 'A' and #KEYS == 1 and string.byte(ARGV[2]) == GCRA then
+  local _, rate, room, room_part, cost, cost_part, most, most_part = unpack('<Bddddddd', ARGV[2])
+  local tat, part = 0, 0
+  local value = pcall('GET', KEYS[1])
+  if type(value) == 'string' and #value == 16 then
+    local whole, rest = unpack('<dd', value)
+    if whole >= 0 and whole < 9007199254740992 and whole == floor(whole) and rest >= 0 and rest < rate and rest == floor(rest) then
+      tat, part = whole, rest
+    end
+  end
+  local owed, owed_part = tat - now, part
+  if owed < 0 or owed > most or owed == most and part > most_part then
+    owed, owed_part = 0, 0
+  end
+  if owed > room or owed == room and owed_part > room_part then
+    return {now, 0, 0, tat, part}
+  end
+  if cost == 0 and cost_part == 0 then
+    return {now, 1, 0, tat, part}
+  end
+  owed, part = owed + cost, owed_part + cost_part
+  if part >= rate then
+    owed, part = owed + 1, part - rate
+  end
+  call('SET', KEYS[1], pack('<dd', now + owed, part), 'PX', floor(owed / 1000) + 1 + margin)
+  return {now, 1, now, now + owed, part}
+end
 
 local admitted = true
 local answer = {now, 1}
@@ -55,7 +85,8 @@ end
 
 -- Sorted sets hold entries of 16 bytes, which end in how much each of them counts, and the negated sum of all of them under `#`.
 local function amount_of(entry)
-  return #entry == 16 and unpack('<d', entry, 9) or 0
+  local amount = #entry == 16 and unpack('<d', entry, 9) or 0
+  return amount > 0 and amount < 9007199254740992 and amount or 0
 end
 
 local function sum_of(key, from, to)
@@ -68,10 +99,11 @@ end
 
 local function total_of(key)
   local total = pcall('ZSCORE', key, '#')
-  if type(total) == 'table' then
-    return nil
+  if not total then
+    return 0
   end
-  return total and max(-total, 0) or 0
+  local sum = type(total) == 'string' and -total
+  return sum and sum >= 0 and sum < 9007199254740992 and sum or nil
 end
 
 -- Reads what is kept under a key, and whether it admits what is asked.
@@ -93,7 +125,8 @@ local function look(i)
     if owed < 0 then
       owed, part = 0, 0
     elseif owed > s.most or owed == s.most and part > s.most_part then
-      owed, part = s.most, s.most_part
+      -- More cannot be owed: the clock has stepped back by more than a refill.
+      owed, part = 0, 0
     end
     s.owed, s.owed_part = owed, part
     if owed > room or owed == room and part > room_part then
@@ -105,7 +138,7 @@ local function look(i)
     local _, alignment, offset
     _, s.amount, s.window, s.cost, s.receipt, alignment, offset = unpack('<Bdddddd', rule)
     local kept = stored(key, 2, '<dd')
-    local begins, used = kept and kept[1] or 0, kept and kept[2] or 0
+    local begins, used = kept and kept[1] or 0, kept and min(kept[2], 2 * s.amount) or 0
     if used == 0 or now >= begins + s.window or begins > now + s.window then
       used = 0
       if alignment == 0 then
@@ -115,6 +148,7 @@ local function look(i)
       else
         begins = now
       end
+      s.moved = true
     end
     s.begins, s.used = begins, used
     s.free = s.amount - used
@@ -134,6 +168,7 @@ local function look(i)
         before = 0
       end
       begins, used = start, 0
+      s.moved = true
     end
     s.begins, s.used, s.before = begins, used, before
     s.free = s.amount - used
@@ -179,6 +214,13 @@ local function pull_back(key, s)
   end
 end
 
+-- Counts in a window. What is cut, as more cannot be owed, has no receipt: to give it back would free what others have used.
+local function count(s)
+  local used = min(s.used + s.cost, 2 * s.amount)
+  s.got = used - s.used == s.cost and s.begins or 0
+  s.used = used
+end
+
 local function take(i)
   local key, s = KEYS[i], states[i]
   if s.kind == GCRA then
@@ -188,14 +230,16 @@ local function take(i)
     end
     if owed > s.most or owed == s.most and part > s.most_part then
       owed, part = s.most, s.most_part
+    else
+      s.got = now
     end
     s.tat, s.part = now + owed, part
     keep(key, pack('<dd', s.tat, part), owed)
   elseif s.kind == FIXED then
-    s.used = min(s.used + s.cost, 2 * s.amount)
+    count(s)
     keep(key, pack('<dd', s.begins, s.used), s.begins + s.window - now)
   elseif s.kind == COUNTER then
-    s.used = min(s.used + s.cost, 2 * s.amount)
+    count(s)
     keep(key, pack('<ddd', s.begins, s.used, s.before), s.begins + 2 * s.window - now)
   else
     if s.foreign then
@@ -207,26 +251,30 @@ local function take(i)
       end
     end
     if s.kind == LOG then
-      local cost = min(s.cost, max(2 * s.amount - s.sum, 0))
-      local moment, taken = now, cost
-      local newest = call('ZREVRANGE', key, 0, 0)[1]
-      if newest and #newest == 16 then
-        local last, before = unpack('<dd', newest)
-        -- The log stays in order and short: what is owed beyond the amount counts as long as the newest.
-        if last >= now or s.sum >= s.amount then
-          call('ZREM', key, newest)
-          moment, taken = max(now, last), before + cost
+      local counts = min(s.cost, max(2 * s.amount - s.sum, 0))
+      s.sum = s.sum + counts
+      if counts > 0 then
+        local moment, taken = now, counts
+        local newest = call('ZREVRANGE', key, 0, 0)[1]
+        if newest and #newest == 16 then
+          local last, before = unpack('<dd', newest)
+          -- The log stays in order and short: what is owed beyond its length makes the newest count longer.
+          if last >= now or call('ZCARD', key) > s.amount then
+            call('ZREM', key, newest)
+            moment, taken = max(now, last), before + counts
+          end
         end
+        s.got = counts == s.cost and moment or 0
+        call('ZADD', key, digits(moment), pack('<dd', moment, taken), digits(-s.sum), '#')
+        call('PEXPIRE', key, digits(floor((moment + s.window - now) / 1000) + 1 + margin))
       end
-      s.sum = s.sum + cost
-      call('ZADD', key, digits(moment), pack('<dd', moment, taken), digits(-s.sum), '#')
-      call('PEXPIRE', key, digits(floor((moment + s.window - now) / 1000) + 1 + margin))
     else
       local place = s.id .. pack('<d', s.cost)
       -- A call that was sent twice takes one place.
       s.sum = s.sum + s.cost * call('ZADD', key, digits(now + s.lease), place)
       call('ZADD', key, digits(-s.sum), '#')
       call('PEXPIRE', key, digits(LONGEST_LEASE / 1000))
+      s.got = 1
     end
     s.total = s.sum
   end
@@ -235,48 +283,37 @@ end
 local function give_back(i)
   local key, s = KEYS[i], states[i]
   if s.kind == GCRA then
-    local back, part = s.receipt - now, 0
-    if back > s.cost or back == s.cost and part > s.cost_part then
-      back, part = s.cost, s.cost_part
-    end
-    if back < 0 or back == 0 and part == 0 then
+    -- Without it, that much less would be owed, but for what may have been worked off in the meantime.
+    local back, part = s.cost - max(now - s.receipt, 0), s.cost_part
+    if s.receipt == 0 or back < 0 then
       return
     end
     s.tat, s.part = s.tat - back, s.part - part
     if s.part < 0 then
       s.tat, s.part = s.tat - 1, s.part + s.rate
     end
-    if s.tat < now then
+    if s.tat < 0 then
       s.tat, s.part = 0, 0
-      call('DEL', key)
-    else
-      keep(key, pack('<dd', s.tat, s.part), s.tat - now)
     end
+    keep(key, pack('<dd', s.tat, s.part), max(s.tat - now, 0))
+  elseif s.cost == 0 or s.receipt == 0 then
+    return
   elseif s.kind == FIXED then
-    if s.begins ~= s.receipt or s.used == 0 or s.cost == 0 then
+    if s.begins == s.receipt then
+      s.used = max(s.used - s.cost, 0)
+    elseif not s.moved then
       return
     end
-    s.used = max(s.used - s.cost, 0)
-    if s.used == 0 then
-      call('DEL', key)
-    else
-      keep(key, pack('<dd', s.begins, s.used), s.begins + s.window - now)
-    end
+    keep(key, pack('<dd', s.begins, s.used), s.begins + s.window - now)
   elseif s.kind == COUNTER then
-    local used, before = s.used, s.before
     if s.receipt == s.begins then
-      s.used = max(used - s.cost, 0)
+      s.used = max(s.used - s.cost, 0)
     elseif s.receipt + s.window == s.begins then
-      s.before = max(before - s.cost, 0)
-    end
-    if s.used == used and s.before == before then
+      s.before = max(s.before - s.cost, 0)
+    elseif not s.moved then
       return
     end
-    if s.used == 0 and s.before == 0 then
-      call('DEL', key)
-    else
-      keep(key, pack('<ddd', s.begins, s.used, s.before), s.begins + 2 * s.window - now)
-    end
+    keep(key, pack('<ddd', s.begins, s.used, s.before), s.begins + 2 * s.window - now)
   elseif not s.foreign then
     local entry, score, held
     if s.kind == LOG then
@@ -328,11 +365,11 @@ local function tell(i, taken)
   local s = states[i]
   local n = #answer
   if s.kind == GCRA then
-    answer[n + 1], answer[n + 2] = s.tat, s.part
+    answer[n + 1], answer[n + 2], answer[n + 3] = s.got or 0, s.tat, s.part
   elseif s.kind == FIXED then
-    answer[n + 1], answer[n + 2] = s.begins, s.used
+    answer[n + 1], answer[n + 2], answer[n + 3] = s.got or 0, s.begins, s.used
   elseif s.kind == COUNTER then
-    answer[n + 1], answer[n + 2], answer[n + 3] = s.begins, s.used, s.before
+    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = s.got or 0, s.begins, s.used, s.before
   elseif s.kind == LOG then
     local key, newest, wait, next_one = KEYS[i], 0, 0, 0
     if s.sum > 0 and not s.foreign then
@@ -343,9 +380,9 @@ local function tell(i, taken)
         wait = until_gone(key, s, s.sum + s.cost - s.amount)
       end
     end
-    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = s.sum, wait, next_one, newest
+    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4], answer[n + 5] = s.got or 0, s.sum, wait, next_one, newest
   else
-    answer[n + 1] = s.sum
+    answer[n + 1], answer[n + 2] = s.got or 0, s.sum
   end
 end
 
@@ -370,7 +407,8 @@ if action == 'A' then
   return answer
 end
 for i = 1, #KEYS do
-  if action == 'R' then
+  -- Places in flight are in use, whatever is forgotten.
+  if action == 'R' and string.byte(ARGV[i + 1]) ~= IN_FLIGHT then
     call('DEL', KEYS[i])
   end
   look(i)

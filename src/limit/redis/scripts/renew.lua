@@ -9,20 +9,20 @@ local expires = string.format('%.0f', now + lease)
 local gone = {}
 for i, key in ipairs(KEYS) do
   local total = redis.pcall('ZSCORE', key, '#')
-  if type(total) == 'table' then
+  local sum = total and type(total) == 'string' and -total or 0
+  if total and (type(total) ~= 'string' or not (sum >= 0 and sum < 9007199254740992)) then
     call('DEL', key)
-    total = nil
+    sum = 0
   end
-  total = total and math.max(-total, 0) or 0
   local places = ARGV[i + 1]
   for at = 1, #places, 16 do
     local place = string.sub(places, at, at + 15)
     if call('ZADD', key, expires, place) == 1 then
-      total = total + struct.unpack('<d', place, 9)
+      sum = sum + struct.unpack('<d', place, 9)
       gone[#gone + 1] = string.sub(place, 1, 8)
     end
   end
-  call('ZADD', key, string.format('%.0f', -total), '#')
+  call('ZADD', key, string.format('%.0f', -sum), '#')
   call('PEXPIRE', key, string.format('%.0f', LONGEST_LEASE / 1000))
 end
 return gone
