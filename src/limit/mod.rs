@@ -11,6 +11,7 @@ mod ask;
 mod claim;
 mod decision;
 mod handle;
+mod layer;
 mod limiter;
 mod memory;
 mod outage;
@@ -26,6 +27,11 @@ pub use self::answer::{Dialect, Fields, Reset};
 pub use self::ask::{Action, Ask, LimitKey};
 pub use self::decision::{Decision, Receipt, Standing, Wait};
 pub use self::handle::{RateLimiter, RateLimiterBuilder};
+pub(crate) use self::layer::IsRefusal;
+pub use self::layer::{
+    Answer, Everyone, FormField, Missing, RateLimitBody, RateLimitBuilder, RateLimitError,
+    RateLimitFuture, RateLimitLayer, RateLimitService, Refused, everyone, form_field,
+};
 pub use self::limiter::{Limiter, LimiterError};
 pub use self::memory::MemoryLimiter;
 pub use self::permit::Permit;
