@@ -100,6 +100,25 @@ mod events {
         );
     }
 
+    pub(crate) fn limiter_is_away(error: &crate::limit::LimiterError) {
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            "the limiter could not be asked: each quota does what its outage policy says"
+        );
+    }
+
+    pub(crate) fn limiter_is_back() {
+        tracing::info!("the limiter is in use again");
+    }
+
+    pub(crate) fn refused(group: &str, refusal: &crate::limit::Refusal) {
+        tracing::debug!(
+            group,
+            reason = refusal as &dyn std::error::Error,
+            "refused by a limit"
+        );
+    }
+
     pub(crate) fn rule_failed(failure: &crate::invalidation::RuleFailure) {
         tracing::error!(
             rule = failure.name(),
@@ -204,6 +223,12 @@ mod silence {
 
     #[cfg(feature = "redis")]
     pub(crate) fn redis_evicts(_: &str) {}
+
+    pub(crate) fn limiter_is_away(_: &crate::limit::LimiterError) {}
+
+    pub(crate) fn limiter_is_back() {}
+
+    pub(crate) fn refused(_: &str, _: &crate::limit::Refusal) {}
 
     pub(crate) fn rule_failed(_: &crate::invalidation::RuleFailure) {}
 

@@ -30,6 +30,22 @@ impl Claim {
             receipt: self.receipt,
         }
     }
+
+    /// The same, kept.
+    pub(crate) fn of(ask: &Ask<'_>) -> Self {
+        Self {
+            group: ask.key.group().into(),
+            name: ask.key.name().into(),
+            quota: Arc::new(ask.quota.clone()),
+            cost: ask.cost,
+            receipt: ask.receipt,
+        }
+    }
+
+    /// Is it a place in flight, which is held until somebody is done?
+    pub(crate) fn is_held(&self) -> bool {
+        self.quota.is_in_flight()
+    }
 }
 
 /// The asks of these claims.

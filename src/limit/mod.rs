@@ -5,22 +5,37 @@
 //!                                └─ limiter          └─ refused ──► 429, Retry-After, RateLimit, problem+json
 //! ```
 
+mod acquire;
 mod answer;
 mod ask;
 mod claim;
 mod decision;
 mod handle;
+mod layer;
 mod limiter;
 mod memory;
+mod outage;
 mod permit;
 mod quota;
+mod refusal;
 mod rule;
+mod stats;
+mod switch;
 
+pub use self::acquire::{Acquire, Act};
 pub use self::answer::{Dialect, Fields, Reset};
 pub use self::ask::{Action, Ask, LimitKey};
 pub use self::decision::{Decision, Receipt, Standing, Wait};
-pub use self::handle::RateLimiter;
+pub use self::handle::{RateLimiter, RateLimiterBuilder};
+pub(crate) use self::layer::IsRefusal;
+pub use self::layer::{
+    Answer, Everyone, FormField, Missing, RateLimitBody, RateLimitBuilder, RateLimitError,
+    RateLimitFuture, RateLimitLayer, RateLimitService, Refused, everyone, form_field,
+};
 pub use self::limiter::{Limiter, LimiterError};
 pub use self::memory::MemoryLimiter;
-pub use self::permit::{Permit, Refusal};
+pub use self::permit::Permit;
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
+pub use self::refusal::Refusal;
+pub use self::stats::{Event, GroupStats, LimitStats};
+pub use self::switch::Switch;

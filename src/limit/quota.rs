@@ -336,6 +336,11 @@ impl Quota {
         self.outage
     }
 
+    /// Does it count what is in flight?
+    pub(crate) const fn is_in_flight(&self) -> bool {
+        matches!(self.kind, Kind::InFlight(_))
+    }
+
     pub(crate) const fn counts(&self) -> Unit {
         self.unit
     }

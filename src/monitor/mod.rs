@@ -42,7 +42,7 @@ mod reason;
 mod request;
 mod routes;
 mod service;
-mod shard;
+pub(crate) mod shard;
 mod stats;
 mod summary;
 #[cfg(test)]

@@ -9,7 +9,7 @@ const OWNED: usize = 12;
 /// How many places all other threads take turns in.
 const SHARED: usize = 4;
 
-pub(super) const PLACES: usize = OWNED + SHARED;
+pub(crate) const PLACES: usize = OWNED + SHARED;
 
 /// Which places are owned, by bits.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
@@ -35,14 +35,14 @@ impl Drop for Owner {
 
 /// A thread's place among those of a counter.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(crate) struct Place {
     index: usize,
 }
 
 impl Place {
     /// This thread's.
     #[inline]
-    pub(super) fn mine() -> Self {
+    pub(crate) fn mine() -> Self {
         match MINE.get() {
             UNKNOWN => Self::settle(),
             index => Self { index },
@@ -61,13 +61,13 @@ impl Place {
         Self { index }
     }
 
-    pub(super) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.index
     }
 
     /// Raises what stands in this place of a counter.
     #[inline]
-    pub(super) fn add(self, counter: &AtomicU64, by: u64) {
+    pub(crate) fn add(self, counter: &AtomicU64, by: u64) {
         if self.index < OWNED {
             // Nobody else writes here.
             let count = counter.load(Ordering::Relaxed);

@@ -53,7 +53,6 @@ pub use self::layer::{ClientIpLayer, ClientIpService};
 pub use self::network::{ClientNetwork, client_ip};
 pub use self::proxies::{TrustedProxies, TrustedProxiesError};
 
-#[cfg(any(feature = "axum", test))]
 pub(crate) use self::layer::Found;
 #[cfg(feature = "axum")]
 pub(crate) use self::network::full_address;

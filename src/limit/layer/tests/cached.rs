@@ -1,0 +1,1 @@
+//! The layer outside and inside of a page cache.
