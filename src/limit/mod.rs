@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod claim;
+pub mod conformance;
 mod decision;
 mod handle;
 mod limiter;
@@ -23,7 +24,7 @@ pub use self::ask::{Action, Ask, LimitKey};
 pub use self::decision::{Decision, Receipt, Standing, Wait};
 pub use self::handle::RateLimiter;
 pub use self::limiter::{Limiter, LimiterError};
-pub use self::memory::MemoryLimiter;
+pub use self::memory::{MemoryLimiter, MemoryLimiterBuilder};
 pub use self::permit::{Permit, Refusal};
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
 #[cfg(feature = "redis")]
