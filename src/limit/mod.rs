@@ -9,6 +9,7 @@ mod acquire;
 mod answer;
 mod ask;
 mod claim;
+pub mod conformance;
 mod decision;
 mod handle;
 mod layer;
@@ -17,6 +18,8 @@ mod memory;
 mod outage;
 mod permit;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod refusal;
 mod rule;
 mod stats;
@@ -33,9 +36,11 @@ pub use self::layer::{
     RateLimitFuture, RateLimitLayer, RateLimitService, Refused, everyone, form_field,
 };
 pub use self::limiter::{Limiter, LimiterError};
-pub use self::memory::MemoryLimiter;
+pub use self::memory::{MemoryLimiter, MemoryLimiterBuilder};
 pub use self::permit::Permit;
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisLimiter, RedisLimiterBuilder};
 pub use self::refusal::Refusal;
 pub use self::stats::{Event, GroupStats, LimitStats};
 pub use self::switch::Switch;

@@ -48,9 +48,15 @@ pub struct Refused<'a> {
     retry_after: Option<Duration>,
     policies: SmallVec<[&'a str; 2]>,
     wait: Wait,
+    headers: &'a HeaderMap,
 }
 
 impl<'a> Refused<'a> {
+    /// The fields of the request, which tell what formats and languages it takes.
+    pub const fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
     /// The name of the limit.
     pub const fn limit(&self) -> &'a str {
         self.limit
@@ -161,6 +167,7 @@ impl Limit {
                     retry_after: retry_after.and_then(seconds),
                     policies: violated.map(|told| &*told.policy.name).collect(),
                     wait,
+                    headers: request.headers(),
                 };
                 let mut response = respond(&refused);
                 for name in [RETRY_AFTER, CACHE_CONTROL] {
