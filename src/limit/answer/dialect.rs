@@ -1,7 +1,5 @@
 //! Which fields tell clients of their quotas.
 
-use http::StatusCode;
-
 /// The names and the syntax of the fields.
 ///
 /// A token bucket is told by its amount and window, or, where its burst is larger than the amount, by the burst and the time it
@@ -61,32 +59,4 @@ pub enum Fields {
     Always,
     /// On none.
     Never,
-}
-
-impl Fields {
-    /// Do they stand on an answer of this status?
-    pub(crate) fn stand_on(self, status: StatusCode, is_refused: bool) -> bool {
-        match self {
-            Self::Never => false,
-            Self::OnRefusal => is_refused,
-            Self::Always => is_refused || !status.is_redirection(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirections_have_no_fields_and_refusals_do_unless_none_has() {
-        let (ok, see_other) = (StatusCode::OK, StatusCode::SEE_OTHER);
-        assert!(Fields::Always.stand_on(ok, false));
-        assert!(Fields::Always.stand_on(StatusCode::INTERNAL_SERVER_ERROR, false));
-        assert!(!Fields::Always.stand_on(see_other, false));
-        assert!(Fields::Always.stand_on(see_other, true));
-        assert!(!Fields::OnRefusal.stand_on(ok, false));
-        assert!(Fields::OnRefusal.stand_on(StatusCode::TOO_MANY_REQUESTS, true));
-        assert!(!Fields::Never.stand_on(StatusCode::TOO_MANY_REQUESTS, true));
-    }
 }

@@ -1,5 +1,6 @@
 //! What is told of a limit: fields, and the answer that refuses.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -41,7 +42,6 @@ pub(super) struct Telling {
 pub(crate) struct IsRefusal;
 
 /// A request that is refused, for an answer of the application's own.
-#[derive(Debug)]
 pub struct Refused<'a> {
     limit: &'a str,
     status: StatusCode,
@@ -81,6 +81,18 @@ impl<'a> Refused<'a> {
     /// The names of the policies that refuse it.
     pub fn policies(&self) -> impl Iterator<Item = &'a str> {
         self.policies.iter().copied()
+    }
+}
+
+impl fmt::Debug for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The fields of the request hold credentials.
+        f.debug_struct("Refused")
+            .field("limit", &self.limit)
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
     }
 }
 

@@ -233,6 +233,9 @@ async fn the_application_may_answer_by_itself() {
     let app = world.app(|limit| {
         limit.quota("1/m", client_ip()).respond(|refused| {
             let wait = refused.retry_after().unwrap().as_secs();
+            let format = refused.headers().get("accept").unwrap();
+            assert_eq!(format, "text/html");
+            assert!(!format!("{refused:?}").contains("text/html"));
             let policies: Vec<_> = refused.policies().collect();
             let text = format!(
                 "{} {} {policies:?} {wait}",
@@ -245,7 +248,10 @@ async fn the_application_may_answer_by_itself() {
         })
     });
     assert_eq!(get(&app, ALICE).await, 200);
-    let refused = send(&app, from(ALICE)).await;
+    let mut request = from(ALICE);
+    let headers = request.headers_mut();
+    headers.insert("accept", "text/html".parse().unwrap());
+    let refused = send(&app, request).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     assert_eq!(field(&refused, "retry-after"), Some("60"));
     assert_eq!(field(&refused, "cache-control"), Some("no-store"));

@@ -25,6 +25,24 @@ async fn fields_stand_where_they_are_asked_for() {
 }
 
 #[tokio::test]
+async fn redirections_tell_nothing() {
+    let world = World::new();
+    let layer = world.layer("test").quota("2/m", client_ip());
+    let layer = layer.fields(Fields::Always).build().unwrap();
+    let app = Router::new()
+        .fallback(any(async || StatusCode::SEE_OTHER))
+        .layer(layer);
+    for _ in 0..2 {
+        let answer = send(&app, from(ALICE)).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        assert_eq!(field(&answer, "ratelimit"), None);
+        assert_eq!(field(&answer, "ratelimit-policy"), None);
+    }
+    let refused = send(&app, from(ALICE)).await;
+    assert_eq!(field(&refused, "ratelimit"), Some("\"test\";r=0;t=30"));
+}
+
+#[tokio::test]
 async fn the_policy_stays_the_same_while_what_remains_falls() {
     let world = World::new();
     let app = world.app(|limit| limit.quota("3/m", client_ip()).fields(Fields::Always));
