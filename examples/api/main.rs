@@ -17,6 +17,7 @@
 mod flags;
 #[path = "../shared/listening.rs"]
 mod listening;
+#[allow(dead_code, reason = "each example takes what it needs")]
 #[path = "../shared/log.rs"]
 mod log;
 #[path = "../shared/process.rs"]
