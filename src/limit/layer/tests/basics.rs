@@ -257,7 +257,11 @@ async fn the_application_may_answer_by_itself() {
 #[tokio::test]
 async fn a_dry_run_counts_and_changes_no_answer() {
     let world = World::new();
-    let app = world.app(|limit| limit.quota("1/m", client_ip()).dry_run());
+    let app = world.app(|limit| {
+        let limit = limit.quota("1/m", client_ip()).deny("203.0.113.0/24");
+        limit.dry_run()
+    });
+    assert_eq!(get(&app, "203.0.113.1").await, 200);
     let first = send(&app, from(ALICE)).await;
     let over = send(&app, from(ALICE)).await;
     assert_eq!(
@@ -268,8 +272,8 @@ async fn a_dry_run_counts_and_changes_no_answer() {
     assert!(field(&over, "ratelimit").is_some());
     assert_eq!(field(&over, "retry-after"), None);
     assert_eq!(text(over).await, "soup");
-    assert_eq!(world.count(Event::WouldRefuse), 1);
-    assert_eq!(world.runs(), 2);
+    assert_eq!(world.count(Event::WouldRefuse), 2);
+    assert_eq!(world.runs(), 3);
 }
 
 #[tokio::test]

@@ -74,3 +74,15 @@ async fn limits_that_stack_tell_of_both() {
     let all: Vec<_> = all.map(|value| value.to_str().unwrap()).collect();
     assert_eq!(all.join(", "), "\"inner\";r=4;t=12, \"outer\";r=8;t=7");
 }
+
+#[tokio::test]
+async fn a_redirection_tells_nothing() {
+    let world = World::new();
+    let layer = world.layer("test").quota("9/m", client_ip());
+    let redirect = async || (StatusCode::FOUND, [("location", "/there")]);
+    let app = Router::new().fallback(any(redirect));
+    let app = app.layer(layer.fields(Fields::Always).build().unwrap());
+    let answer = send(&app, from(ALICE)).await;
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    assert_eq!(field(&answer, "ratelimit"), None);
+}
