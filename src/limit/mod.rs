@@ -96,18 +96,29 @@ mod acquire;
 mod answer;
 mod ask;
 mod claim;
+pub mod conformance;
 mod decision;
 mod handle;
+#[cfg(test)]
+mod handle_tests;
 mod layer;
+mod leased;
 mod limiter;
 mod memory;
 mod outage;
 mod permit;
+#[cfg(test)]
+mod permit_tests;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod refusal;
 mod rule;
 mod stats;
 mod switch;
+#[cfg(test)]
+mod testing;
+mod waiting;
 
 pub use self::acquire::{Acquire, Act};
 pub use self::answer::{Dialect, Fields, Reset};
@@ -121,10 +132,14 @@ pub use self::layer::{
 };
 #[cfg(feature = "axum")]
 pub(crate) use self::layer::{Limit, Seen, Taken};
+pub use self::leased::Leased;
 pub use self::limiter::{Limiter, LimiterError};
-pub use self::memory::MemoryLimiter;
+pub use self::memory::{MemoryLimiter, MemoryLimiterBuilder};
 pub use self::permit::Permit;
 pub use self::quota::{Algorithm, Outage, Quota, QuotaError, Unit};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisLimiter, RedisLimiterBuilder};
 pub use self::refusal::Refusal;
 pub use self::stats::{Event, GroupStats, LimitStats};
 pub use self::switch::Switch;
+pub use self::waiting::Waiting;

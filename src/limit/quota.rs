@@ -362,8 +362,10 @@ impl Quota {
 }
 
 fn gcra(rate: u64, period: u64, burst: u64) -> Result<Gcra, QuotaError> {
-    let refill = u128::from(burst) * u128::from(period) / u128::from(rate);
-    if !(1..=LARGEST_AMOUNT).contains(&burst) || refill > LONGEST_REFILL {
+    // The time in which a burst is there again, times the rate.
+    let refill = u128::from(burst) * u128::from(period);
+    let is_too_long = refill > LONGEST_REFILL * u128::from(rate);
+    if !(1..=LARGEST_AMOUNT).contains(&burst) || is_too_long {
         return Err(QuotaError::Burst(burst));
     }
     Ok(Gcra {

@@ -164,7 +164,9 @@ impl<S> RateLimitService<S> {
         ResBody::Error: Into<BoxError>,
     {
         let limit = &self.limit;
-        if let Poll::Ready(decided) = limit.limiter.take_now(&claimed.claims) {
+        if limit.wait.is_none()
+            && let Poll::Ready(decided) = limit.limiter.take_now(&claimed.claims)
+        {
             let made = limit.limiter.made(limit.claims_of(&mut claimed), decided);
             return match self.admit(request, claimed, made) {
                 Ok((request, then)) => {
@@ -191,7 +193,10 @@ impl<S> RateLimitService<S> {
     {
         let limit = &self.limit;
         let claims = limit.claims_of(&mut claimed);
-        let made = limit.limiter.admit(claims).await;
+        let made = match limit.wait {
+            Some(waiting) => limit.limiter.admit_in_line(claims, waiting, None).await,
+            None => limit.limiter.admit(claims).await,
+        };
         match self.admit(request, claimed, made) {
             Ok((request, then)) => {
                 let response = self.inner.clone().oneshot(request).await?;

@@ -64,7 +64,7 @@ impl Fixed {
             Alignment::Epoch => at.now - at.now % self.window,
             Alignment::Staggered => {
                 let offset = at.offset % self.window;
-                let into = (at.now + self.window - offset) % self.window;
+                let into = (at.now % self.window + self.window - offset) % self.window;
                 at.now.saturating_sub(into)
             }
         };
@@ -75,12 +75,12 @@ impl Fixed {
         let Window { begins, used } = self.current(window, at);
         let left = begins.saturating_add(self.window).saturating_sub(at.now);
         let remaining = self.amount.saturating_sub(used);
-        let admitted = cost <= remaining;
+        let admitted = cost <= remaining || cost == 0;
         let at_capacity = remaining == self.amount;
         Standing {
-            admitted: admitted || cost == 0,
+            admitted,
             remaining,
-            wait: match admitted || cost == 0 {
+            wait: match admitted {
                 true => Wait::NONE,
                 false if cost > self.amount => Wait::Never,
                 false => Wait::Micros(left),
@@ -93,8 +93,12 @@ impl Fixed {
 
     pub(super) fn take(&self, window: &mut Window, at: At, cost: u64) -> Receipt {
         *window = self.current(*window, at);
-        window.used = window.used.saturating_add(cost).min(2 * self.amount);
-        Receipt::new(window.begins)
+        let counts = cost.min((2 * self.amount).saturating_sub(window.used));
+        window.used += counts;
+        match counts == cost {
+            true => Receipt::new(window.begins),
+            false => Receipt::NONE,
+        }
     }
 
     /// Only within the window in which it was taken.

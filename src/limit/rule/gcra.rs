@@ -18,39 +18,44 @@ pub(crate) struct Gcra {
 impl Gcra {
     /// Times are multiplied by the rate, so that the time of one unit is the period, exactly.
     fn capacity(&self) -> u128 {
-        u128::from(self.burst) * u128::from(self.period)
+        self.work(self.burst)
     }
 
-    fn time(&self, now: u64) -> u128 {
-        u128::from(now) * u128::from(self.rate)
+    fn work(&self, cost: u64) -> u128 {
+        u128::from(cost) * u128::from(self.period)
     }
 
-    /// What is not worked off yet. More than twice the capacity cannot be owed: then the clock has stepped back.
+    fn time(&self, span: u64) -> u128 {
+        u128::from(span) * u128::from(self.rate)
+    }
+
+    /// What is not worked off yet. More than twice the capacity cannot be owed: a state that says so is of a clock that has stepped back by
+    /// more than a refill, and holds nobody.
     fn owed(&self, tat: u128, now: u64) -> u128 {
-        tat.saturating_sub(self.time(now)).min(2 * self.capacity())
+        let owed = tat.saturating_sub(self.time(now));
+        match owed <= 2 * self.capacity() {
+            true => owed,
+            false => 0,
+        }
     }
 
-    pub(super) fn look(&self, tat: u128, now: u64, cost: u64) -> Standing {
-        let (capacity, owed) = (self.capacity(), self.owed(tat, now));
+    fn standing(&self, owed: u128, cost: u64) -> Standing {
+        let capacity = self.capacity();
         let until = |owed: u128, capacity: u128| {
             narrow(divided_up(owed.saturating_sub(capacity), self.rate))
         };
         let remaining = narrow(divided(capacity.saturating_sub(owed), self.period));
-        let with_cost = owed + u128::from(cost) * u128::from(self.period);
-        let admitted = cost == 0 || with_cost <= capacity;
+        let admitted = cost <= remaining || cost == 0;
         Standing {
             admitted,
             remaining,
             wait: match admitted {
                 true => Wait::NONE,
                 false if cost > self.burst => Wait::Never,
-                false => Wait::Micros(until(with_cost, capacity)),
+                false => Wait::Micros(until(owed + self.work(cost), capacity)),
             },
             next: match remaining < self.burst {
-                true => {
-                    let one_more = u128::from(remaining + 1) * u128::from(self.period);
-                    until(owed + one_more, capacity)
-                }
+                true => until(owed + self.work(remaining + 1), capacity),
                 false => 0,
             },
             full: until(owed, 0),
@@ -58,18 +63,39 @@ impl Gcra {
         }
     }
 
-    pub(super) fn take(&self, tat: &mut u128, now: u64, cost: u64) -> Receipt {
-        let owed = self.owed(*tat, now) + u128::from(cost) * u128::from(self.period);
-        *tat = self.time(now) + owed.min(2 * self.capacity());
-        Receipt::new(narrow(divided(*tat, self.rate)))
+    pub(super) fn look(&self, tat: u128, now: u64, cost: u64) -> Standing {
+        self.standing(self.owed(tat, now), cost)
     }
 
-    /// What was taken is worked off from one cost before the receipt until the receipt; only what of that is yet to come is given back: what
-    /// was admitted since then stands behind it, and keeps its place.
+    /// `look`, and `take` where it is admitted, in one.
+    pub(super) fn acquire(&self, tat: &mut u128, now: u64, cost: u64) -> Standing {
+        let owed = self.owed(*tat, now);
+        let with_cost = owed + self.work(cost);
+        if cost == 0 || with_cost > self.capacity() {
+            return self.standing(owed, cost);
+        }
+        *tat = self.time(now) + with_cost;
+        Standing {
+            receipt: Receipt::new(now),
+            ..self.standing(with_cost, 0)
+        }
+    }
+
+    pub(super) fn take(&self, tat: &mut u128, now: u64, cost: u64) -> Receipt {
+        let most = 2 * self.capacity();
+        let owed = self.owed(*tat, now) + self.work(cost);
+        *tat = self.time(now) + owed.min(most);
+        match owed <= most {
+            true => Receipt::new(now),
+            false => Receipt::NONE,
+        }
+    }
+
+    /// However much was owed when it was taken, and whatever else was given back since: without it, that much less would be owed, but for what
+    /// may have been worked off in the meantime.
     pub(super) fn give_back(&self, tat: &mut u128, now: u64, cost: u64, receipt: Receipt) {
-        let until = self.time(receipt.value());
-        let to_come = until.saturating_sub(self.time(now));
-        let back = to_come.min(u128::from(cost) * u128::from(self.period));
+        let passed = now.saturating_sub(receipt.value());
+        let back = self.work(cost).saturating_sub(self.time(passed));
         *tat = tat.saturating_sub(back);
     }
 

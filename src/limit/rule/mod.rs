@@ -8,7 +8,9 @@ mod in_flight;
 mod log;
 mod sliding_counter;
 
-pub(crate) use self::fixed::{Alignment, Fixed, Window};
+#[cfg(feature = "redis")]
+pub(crate) use self::fixed::Alignment;
+pub(crate) use self::fixed::{Fixed, Window};
 pub(crate) use self::gcra::Gcra;
 pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::log::{Entries, Log};
@@ -49,6 +51,11 @@ pub(crate) struct At {
 }
 
 impl Rule {
+    /// Is there anything to count?
+    pub(crate) const fn is_counted(&self) -> bool {
+        !matches!(self, Self::Unlimited | Self::Denied)
+    }
+
     /// The state of a key that was never used.
     pub(crate) fn fresh(&self) -> State {
         match self {
@@ -77,7 +84,24 @@ impl Rule {
         }
     }
 
-    /// Takes `cost`, whether it is admitted or not: beyond the capacity up to as much again.
+    /// Takes `cost` if it is admitted, and tells how the quota stands then.
+    pub(crate) fn acquire(&self, state: &mut State, at: At, cost: u64) -> Standing {
+        if let (Self::Gcra(rule), State::Arrival(tat)) = (self, &mut *state) {
+            return rule.acquire(tat, at.now, cost);
+        }
+        let standing = self.look(state, at, cost);
+        if !standing.admitted || cost == 0 {
+            return standing;
+        }
+        let receipt = self.take(state, at, cost);
+        Standing {
+            receipt,
+            ..self.look(state, at, 0)
+        }
+    }
+
+    /// Takes `cost`, whether it is admitted or not: beyond the capacity up to as much again. What is cut so has no receipt, since to give it
+    /// back would free what others have used.
     pub(crate) fn take(&self, state: &mut State, at: At, cost: u64) -> Receipt {
         if cost == 0 {
             return Receipt::NONE;
@@ -89,7 +113,7 @@ impl Rule {
             (Self::Log(rule), State::Entries(entries)) => rule.take(entries, at.now, cost),
             (Self::InFlight(_), State::InFlight(count)) => {
                 *count = count.saturating_add(cost);
-                Receipt::NONE
+                Receipt::new(1)
             }
             _ => Receipt::NONE,
         }
@@ -97,6 +121,9 @@ impl Rule {
 
     /// Gives back what was taken with this receipt, as far as it still counts.
     pub(crate) fn give_back(&self, state: &mut State, at: At, cost: u64, receipt: Receipt) {
+        if receipt == Receipt::NONE || cost == 0 {
+            return;
+        }
         match (self, state) {
             (Self::Gcra(rule), State::Arrival(tat)) => rule.give_back(tat, at.now, cost, receipt),
             (Self::Fixed(rule), State::Window(window)) => {
@@ -106,7 +133,7 @@ impl Rule {
                 rule.give_back(counts, at.now, cost, receipt);
             }
             (Self::Log(rule), State::Entries(entries)) => {
-                rule.give_back(entries, at.now, cost, receipt);
+                rule.give_back(entries, cost, receipt);
             }
             (Self::InFlight(_), State::InFlight(count)) => *count = count.saturating_sub(cost),
             _ => {}
@@ -147,6 +174,7 @@ fn divided(a: u128, b: u64) -> u128 {
     }
 }
 
+/// `a / b`, rounded up.
 fn divided_up(a: u128, b: u64) -> u128 {
     divided(a + u128::from(b - 1), b)
 }

@@ -21,77 +21,63 @@ pub(crate) struct Counts {
 }
 
 impl SlidingCounter {
-    /// The counts at this moment, and how far into the window it is. A clock that steps back stays at the window's beginning, but for one that
-    /// steps back by more than a window.
-    fn current(&self, counts: Counts, now: u64) -> (Counts, u64) {
+    /// The counts at this moment. A clock that steps back stays at the window's beginning, but for one that steps back by more than a window.
+    fn current(&self, counts: Counts, now: u64) -> Counts {
         let begins = now - now % self.window;
-        let last = counts.begins.saturating_add(self.window);
-        let counts = if counts.begins == begins
-            || (counts.begins > now && counts.begins - now <= self.window)
-        {
-            counts
-        } else if last == begins {
-            Counts {
-                begins,
-                used: 0,
-                before: counts.used,
-            }
-        } else {
-            Counts {
-                begins,
-                used: 0,
-                before: 0,
-            }
-        };
-        (counts, now.saturating_sub(counts.begins))
-    }
-
-    fn product(&self, count: u64, by: u64) -> u128 {
-        u128::from(count) * u128::from(by)
-    }
-
-    fn wait(&self, counts: Counts, into: u64, cost: u64) -> Wait {
-        let Counts { used, before, .. } = counts;
-        if cost > self.amount {
-            return Wait::Never;
+        let is_ahead = counts.begins > now && counts.begins - now <= self.window;
+        if counts.begins == begins || is_ahead {
+            return counts;
         }
+        let is_next = counts.begins.checked_add(self.window) == Some(begins);
+        Counts {
+            begins,
+            used: 0,
+            before: if is_next { counts.used } else { 0 },
+        }
+    }
+
+    /// How long until `cost` would be admitted, which is no more than the amount: until so little of the window before is covered, or of this
+    /// one when it is the window before.
+    fn wait(&self, counts: Counts, now: u64, cost: u64) -> u64 {
+        let Counts { used, before, .. } = counts;
         let window = self.window;
+        let into = now.saturating_sub(counts.begins);
+        let ahead = counts.begins.saturating_sub(now);
         let room = |free: u64, count: u64| match count {
             0 => 0,
-            _ => window.saturating_sub(narrow(divided(self.product(free, window), count))),
+            _ => window.saturating_sub(narrow(divided(product(free, window), count))),
         };
-        let micros = if used.saturating_add(cost) <= self.amount {
+        let wait = if used.saturating_add(cost) <= self.amount {
             room(self.amount - used - cost, before).saturating_sub(into)
         } else {
-            (window - into.min(window)) + room(self.amount - cost, used)
+            window - into.min(window) + room(self.amount - cost, used)
         };
-        Wait::Micros(micros)
+        wait.saturating_add(ahead)
     }
 
     pub(super) fn look(&self, counts: Counts, now: u64, cost: u64) -> Standing {
-        let (counts, into) = self.current(counts, now);
-        let limit = self.product(self.amount, self.window);
-        let covered = self.product(counts.before, self.window - into.min(self.window));
-        let used = self.product(counts.used, self.window) + covered;
+        let counts = self.current(counts, now);
+        let into = now.saturating_sub(counts.begins);
+        let limit = product(self.amount, self.window);
+        let covered = product(counts.before, self.window - into.min(self.window));
+        let used = product(counts.used, self.window) + covered;
         let remaining = narrow(divided(limit.saturating_sub(used), self.window));
-        let admitted = cost == 0 || cost <= remaining;
-        let micros = |wait| match wait {
-            Wait::Micros(micros) => micros,
-            Wait::Unknown | Wait::Never => 0,
-        };
+        let admitted = cost <= remaining || cost == 0;
+        let is_used = remaining < self.amount;
         Standing {
             admitted,
             remaining,
             wait: match admitted {
                 true => Wait::NONE,
-                false => self.wait(counts, into, cost),
+                false if cost > self.amount => Wait::Never,
+                false => Wait::Micros(self.wait(counts, now, cost)),
             },
-            next: match remaining < self.amount {
-                true => micros(self.wait(counts, into, remaining + 1)),
+            next: match is_used {
+                true => self.wait(counts, now, remaining + 1),
                 false => 0,
             },
-            full: match remaining < self.amount {
-                true => micros(self.wait(counts, into, self.amount)),
+            full: match is_used {
+                true => self.wait(counts, now, self.amount),
                 false => 0,
             },
             receipt: Receipt::NONE,
@@ -99,14 +85,18 @@ impl SlidingCounter {
     }
 
     pub(super) fn take(&self, counts: &mut Counts, now: u64, cost: u64) -> Receipt {
-        (*counts, _) = self.current(*counts, now);
-        counts.used = counts.used.saturating_add(cost).min(2 * self.amount);
-        Receipt::new(counts.begins)
+        *counts = self.current(*counts, now);
+        let counted = cost.min((2 * self.amount).saturating_sub(counts.used));
+        counts.used += counted;
+        match counted == cost {
+            true => Receipt::new(counts.begins),
+            false => Receipt::NONE,
+        }
     }
 
     /// From the window in which it was taken, this one or the last.
     pub(super) fn give_back(&self, counts: &mut Counts, now: u64, cost: u64, receipt: Receipt) {
-        (*counts, _) = self.current(*counts, now);
+        *counts = self.current(*counts, now);
         if receipt.value() == counts.begins {
             counts.used = counts.used.saturating_sub(cost);
         } else if receipt.value().saturating_add(self.window) == counts.begins {
@@ -121,4 +111,8 @@ impl SlidingCounter {
             _ => counts.begins.saturating_add(2 * self.window),
         }
     }
+}
+
+fn product(count: u64, span: u64) -> u128 {
+    u128::from(count) * u128::from(span)
 }

@@ -35,7 +35,7 @@ use crate::store::StoreError;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// The connections of a store.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     shared: Arc<Shared>,
     next: AtomicUsize,
     background: Background,
@@ -66,7 +66,7 @@ type Answer = Result<Value, Failure>;
 
 impl Connections {
     /// The connections by these options; none is made yet.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let slots = match config.sharing {
             Sharing::Shared(slots) => slots,
             Sharing::Pooled => 0,
@@ -89,7 +89,7 @@ impl Connections {
     }
 
     /// Sends one command, and waits for its answer.
-    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         let call = self.begin()?;
         let answer = self.ask_one(command, &call).await;
         call.end(answer)
@@ -114,7 +114,7 @@ impl Connections {
     }
 
     /// Runs a script by its digest, and sends its text where the server does not know it (any more).
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         script: &Script,
         keys: &[&[u8]],

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// Why a call failed. Its texts went through [`Secrets`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The breaker is open.
     #[error("the server is left alone after failures, for another {} ms", .0.as_millis())]
     LeftAlone(Duration),

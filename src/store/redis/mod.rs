@@ -80,7 +80,8 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 
-use self::connections::Connections;
+pub(crate) use self::connections::Connections;
+pub(crate) use self::failure::Failure;
 use self::options::Config;
 use self::store::{Part, Server};
 use super::{
@@ -94,6 +95,7 @@ pub(crate) use self::entry::sealed;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::entry::{Compression, decode, encode};
 pub use self::options::{RedisStoreBuilder, RedisStoreError};
+pub(crate) use self::script::Script;
 
 /// Keeps records in Redis, for all nodes that share it.
 ///
@@ -125,6 +127,11 @@ impl RedisStore {
             // No cache can have a namespace without a name.
             part: server.part("", 0),
         }
+    }
+
+    /// What it sends everything over.
+    pub(crate) fn connections(&self) -> Arc<Connections> {
+        self.part.server.connections.clone()
     }
 }
 

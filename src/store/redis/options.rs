@@ -38,7 +38,7 @@ pub enum RedisStoreError {
 }
 
 impl RedisStoreError {
-    pub(super) fn option(option: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn option(option: &'static str, problem: impl Into<String>) -> Self {
         Self::Option {
             option,
             problem: problem.into(),
@@ -86,7 +86,7 @@ pub(super) enum Sharing {
 
 /// Everything that was decided by options.
 #[derive(Clone)]
-pub(super) struct Config {
+pub(crate) struct Config {
     pub(super) pool: Pool,
     /// Whether the pool is the store's own, and not the application's.
     pub(super) own: bool,
@@ -295,7 +295,7 @@ impl RedisStoreBuilder {
         Ok(store)
     }
 
-    pub(super) fn config(&self) -> Result<Config, RedisStoreError> {
+    pub(crate) fn config(&self) -> Result<Config, RedisStoreError> {
         self.check()?;
         let config = Config {
             timeouts: self.timeouts,

@@ -6,14 +6,14 @@ use deadpool_redis::redis::{self, Cmd};
 
 /// A script and its digest.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(crate) struct Script {
     source: &'static str,
     digest: OnceLock<String>,
 }
 
 impl Script {
     /// The script with this text.
-    pub(super) const fn new(source: &'static str) -> Self {
+    pub(crate) const fn new(source: &'static str) -> Self {
         Self {
             source,
             digest: OnceLock::new(),
@@ -21,7 +21,7 @@ impl Script {
     }
 
     /// The call by digest, for a server that knows the script.
-    pub(super) fn by_digest(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
+    pub(crate) fn by_digest(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
         let digest = self
             .digest
             .get_or_init(|| redis::Script::new(self.source).get_hash().to_owned());
@@ -29,7 +29,7 @@ impl Script {
     }
 
     /// The call by text, after which the server knows the script.
-    pub(super) fn by_text(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
+    pub(crate) fn by_text(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
         call("EVAL", self.source, keys, arguments)
     }
 }
