@@ -13,6 +13,7 @@ use super::limiter::LimiterError;
 use super::permit::Permit;
 use super::quota::Quota;
 use super::refusal::Refusal;
+use super::waiting::Waiting;
 
 /// A boxed future.
 type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,6 +22,7 @@ type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[must_use = "nothing is asked until this is awaited"]
 pub struct Acquire<'a> {
     call: Call<'a>,
+    waiting: Option<Waiting>,
 }
 
 /// Something else that is done with quotas: await it. Made by [`RateLimiter::peek`], [`RateLimiter::charge`] and [`RateLimiter::reset`].
@@ -64,6 +66,7 @@ impl RateLimiter {
     pub fn acquire<'a>(&'a self, key: impl AsRef<[u8]>, quotas: &[Quota]) -> Acquire<'a> {
         Acquire {
             call: self.call(key.as_ref(), quotas, 1),
+            waiting: None,
         }
     }
 
@@ -97,6 +100,7 @@ impl RateLimiter {
                 limiter: self,
                 claims,
             },
+            waiting: None,
         }
     }
 
@@ -185,6 +189,12 @@ impl Acquire<'_> {
         self.call.cost(cost);
         self
     }
+
+    /// Waits in line instead of being refused, as long as this says: a [`Duration`](std::time::Duration), or a [`Waiting`].
+    pub fn wait(mut self, waiting: impl Into<Waiting>) -> Self {
+        self.waiting = Some(waiting.into());
+        self
+    }
 }
 
 /// Options, as [`Acquire`] has them.
@@ -216,7 +226,10 @@ impl<'a> IntoFuture for Acquire<'a> {
                 Some(claim) => claim.group.clone(),
                 None => "".into(),
             };
-            let made = limiter.admit(claims).await;
+            let made = match self.waiting {
+                Some(waiting) => limiter.admit_in_line(claims, waiting, None).await,
+                None => limiter.admit(claims).await,
+            };
             limiter.note(&group, &made);
             made
         })

@@ -17,6 +17,7 @@ use super::quota::Outage;
 use super::refusal::Refusal;
 use super::stats::{Counters, Event, GroupCounters, LimitStats};
 use super::switch::Switch;
+use super::waiting::Line;
 use crate::background::Background;
 use crate::log;
 
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     fallback: Fallback,
     switch: Switch,
     counters: Counters,
+    line: Line,
     background: Background,
 }
 
@@ -81,6 +83,11 @@ impl RateLimiter {
         &self.shared.background
     }
 
+    /// Who waits.
+    pub(super) fn line(&self) -> &Line {
+        &self.shared.line
+    }
+
     /// What becomes of claims, where it can be told without waiting. The only error is a quota that cannot be.
     pub(crate) fn take_now(&self, claims: &Claims) -> Poll<Result<Decision, LimiterError>> {
         self.act_now(Action::Acquire, claims)
@@ -105,6 +112,10 @@ impl RateLimiter {
     ) -> Result<Decision, LimiterError> {
         let asks = asks(claims);
         let decided = self.shared.limiter.decide(action, &asks).await;
+        if decided.is_ok() {
+            // What is decided without waiting is decided here, and says nothing about a limiter that is far away.
+            self.shared.fallback.answered();
+        }
         self.shared.ruled(action, &asks, decided)
     }
 
@@ -205,10 +216,7 @@ impl Shared {
         decided: Result<Decision, LimiterError>,
     ) -> Result<Decision, LimiterError> {
         match decided {
-            Ok(decision) => {
-                self.fallback.answered();
-                Ok(decision)
-            }
+            Ok(decision) => Ok(decision),
             Err(LimiterError::Quota(error)) => Err(error.into()),
             Err(error) => {
                 self.fallback.failed(&error);
@@ -260,6 +268,7 @@ impl RateLimiterBuilder {
                 fallback: Fallback::new(self.estimates),
                 switch: self.switch,
                 counters: Counters::default(),
+                line: Line::default(),
                 background: self.background,
             }),
         }

@@ -193,6 +193,7 @@ impl Permit {
             Poll::Ready(decided) => decided?,
             Poll::Pending => self.limiter.act(Action::GiveBack, &claims).await?,
         };
+        self.limiter.line().wake(&claims);
         Ok(self.stood(decision))
     }
 
@@ -230,7 +231,9 @@ impl Permit {
         }
         let mut claims = self.claims_at(&costs);
         claims.retain(|claim| claim.cost > 0);
-        if self.give_back_now(&claims).is_pending() {
+        if self.give_back_now(&claims).is_ready() {
+            self.limiter.line().wake(&claims);
+        } else {
             let limiter = self.limiter.clone();
             // Where nobody can run it, the limiter's lease ends by itself.
             self.limiter.background().spawn_owed(Box::pin(async move {

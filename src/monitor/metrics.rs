@@ -11,6 +11,8 @@
 //! | `larder_store_entries`, `larder_store_bytes`, `larder_store_capacity_bytes` | gauge | `cache` | what the store holds, and may hold |
 //! | `larder_store_evictions_total`, `larder_store_expirations_total` | counter | `cache` | what went away |
 //! | `larder_server_memory_bytes`, `larder_server_memory_peak_bytes`, `larder_server_clients` | gauge | `cache` | the server behind the store |
+//! | `larder_limit_decisions_total` | counter | `limiter`, `group`, `result` | calls by what their limits made of them: `admitted`, `refused`, `would-have-refused` |
+//! | `larder_limit_waited_total`, `larder_limit_estimated_total`, `larder_limit_errors_total` | counter | `limiter`, `group` | calls that stood in line, that this node decided alone, for which the limiter could not be asked |
 //! | `larder_server_commands_total`, `larder_server_keyspace_hits_total`, `larder_server_keyspace_misses_total` | counter | `cache` | the same |
 //!
 //! `result` and `detail` are [`Reason::result`](super::Reason::result) and [`Reason::word`](super::Reason::word): a stored miss is
@@ -19,7 +21,13 @@
 //! caches of one process two names. Labels are bounded as the routes of [`Stats`] are, and hold no key and no address. A fact that the store does not know is not
 //! published.
 //!
+//! What limits have decided is published by a [`LimitExporter`].
+//!
 //! The example `metrics` serves them to Prometheus.
+
+mod limits;
+
+pub use self::limits::LimitExporter;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

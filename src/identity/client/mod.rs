@@ -51,6 +51,7 @@ mod walk;
 pub use self::address::{ClientIp, PrefixError, Translator};
 pub use self::layer::{ClientIpLayer, ClientIpService};
 pub use self::network::{ClientNetwork, client_ip};
+pub(crate) use self::proxies::canonical;
 pub use self::proxies::{TrustedProxies, TrustedProxiesError};
 
 pub(crate) use self::layer::Found;

@@ -21,6 +21,7 @@ use crate::limit::answer::{Dialect, Fields, Policy, PolicyNameError, policy_name
 use crate::limit::handle::RateLimiter;
 use crate::limit::quota::{Quota, QuotaError, Unit};
 use crate::limit::switch::Switch;
+use crate::limit::waiting::Waiting;
 use crate::page::{BoxError, ContentRule, ReplayedBody};
 use crate::request::RequestHead;
 
@@ -59,6 +60,7 @@ pub struct RateLimitBuilder {
     telling: Telling,
     dry_run: bool,
     switch: Option<Switch>,
+    wait: Option<Waiting>,
     form_limit: usize,
     form_body: Option<FormBody>,
     /// The first thing that cannot be.
@@ -101,6 +103,7 @@ impl RateLimitBuilder {
             },
             dry_run: false,
             switch: None,
+            wait: None,
             form_limit: USUAL_FORM,
             form_body: usual_form_body(),
             problem: None,
@@ -229,6 +232,28 @@ impl RateLimitBuilder {
         self
     }
 
+    /// Waits in line instead of refusing, as long as this says: a [`Duration`](std::time::Duration), or a [`Waiting`]. What could not be served in
+    /// time is refused at once; a client that goes away leaves the line. Needs a tokio runtime with its timer. Default: it refuses.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::limit::{RateLimiter, Waiting};
+    /// use larder::{MemoryLimiter, identity};
+    ///
+    /// let limiter = RateLimiter::new(MemoryLimiter::new());
+    /// let layer = limiter
+    ///     .layer("report")
+    ///     .quota("2/s", identity::client_ip())
+    ///     .wait(Waiting::at_most(Duration::from_secs(5)).queue(100))
+    ///     .build()?;
+    /// # drop(layer);
+    /// # Ok::<(), larder::limit::RateLimitError>(())
+    /// ```
+    pub fn wait(mut self, waiting: impl Into<Waiting>) -> Self {
+        self.wait = Some(waiting.into());
+        self
+    }
+
     fn network(&mut self, text: &str) -> Option<IpNet> {
         let network = network(text);
         if network.is_none() {
@@ -354,6 +379,9 @@ impl RateLimitBuilder {
         if telling.fields == Fields::Never && telling.only_to.is_some() {
             return Err(RateLimitError::Contradiction("Fields::Never", "tell_if"));
         }
+        if self.dry_run && self.wait.is_some() {
+            return Err(RateLimitError::Contradiction("dry_run", "wait"));
+        }
         let fixed: Vec<_> = self.quotas.iter().map(Given::fixed).collect();
         let names = policy_names(&self.name, &fixed).map_err(|error| match error {
             PolicyNameError::Unprintable(name) => RateLimitError::Name(name),
@@ -395,6 +423,7 @@ impl RateLimitBuilder {
             telling: self.telling,
             dry_run: self.dry_run,
             switch: self.switch,
+            wait: self.wait,
             form: form_body.map(|body| body(self.form_limit)),
         };
         Ok(RateLimitLayer {

@@ -121,6 +121,14 @@ impl Limit {
         Ok(claimed)
     }
 
+    /// The claims, which are asked for once; they stay only where policies are made of them.
+    pub(super) fn claims_of(&self, claimed: &mut Claimed) -> Claims {
+        match self.policies.len() < self.entries.len() {
+            true => claimed.claims.clone(),
+            false => std::mem::take(&mut claimed.claims),
+        }
+    }
+
     /// Whose a quota is for this request, and by which name. None where it does not apply.
     fn name_of(
         &self,

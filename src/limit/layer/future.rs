@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -126,8 +127,10 @@ impl Then {
     }
 
     fn finish<B: Body>(self, mut response: Response<B>) -> Response<RateLimitBody<B>> {
-        // Whoever is redirected comes again at once, and is not to be held up by what is left.
-        if self.tells && !response.status().is_redirection() {
+        // Nothing tells whoever follows a redirection that there is nothing left for that (draft §6).
+        if self.tells
+            && !(response.status().is_redirection() && response.headers().contains_key(LOCATION))
+        {
             let decision = self.taken.decision();
             self.taken.account(&decision).tell(response.headers_mut());
         }

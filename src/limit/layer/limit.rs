@@ -17,6 +17,7 @@ use crate::limit::handle::RateLimiter;
 use crate::limit::quota::Quota;
 use crate::limit::stats::{Event, GroupCounters};
 use crate::limit::switch::Switch;
+use crate::limit::waiting::Waiting;
 use crate::page::ContentRule;
 use crate::request::RequestHead;
 
@@ -45,6 +46,7 @@ pub(crate) struct Limit {
     /// Set where a quota is by what a form says.
     pub(super) form: Option<ContentRule>,
     pub(super) switch: Option<Switch>,
+    pub(super) wait: Option<Waiting>,
     pub(super) counters: Arc<GroupCounters>,
 }
 

@@ -25,6 +25,8 @@ pub use self::error::RateLimitError;
 pub use self::everyone::{Everyone, everyone};
 pub use self::form::{FormField, form_field};
 pub use self::future::RateLimitFuture;
+#[cfg(feature = "axum")]
+pub(crate) use self::limit::Limit;
 pub use self::limit::RateLimitLayer;
 pub(crate) use self::refused::IsRefusal;
 pub use self::refused::Refused;

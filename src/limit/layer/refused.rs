@@ -223,17 +223,17 @@ impl<'a> Account<'a> {
     pub(super) fn policies(&self) -> Policies<'a> {
         let mut all = std::borrow::Cow::Borrowed(&self.limit.policies[..]);
         let mut places = SmallVec::new();
-        for (about, claim) in self.claimed.about.iter().zip(&self.claimed.claims) {
+        for (place, about) in self.claimed.about.iter().enumerate() {
             let entry = &self.limit.entries[about.entry];
-            places.push(match entry.amount {
-                Amount::Fixed(_) => entry.policy,
-                Amount::Computed(_) => {
+            places.push(match (&entry.amount, self.claimed.claims.get(place)) {
+                (Amount::Computed(_), Some(claim)) => {
                     let policy = Policy::of(entry.name.clone(), &claim.quota);
                     policy.map(|policy| {
                         all.to_mut().push(policy);
                         all.len() - 1
                     })
                 }
+                _ => entry.policy,
             });
         }
         Policies { all, places }

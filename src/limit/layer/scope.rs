@@ -1,12 +1,13 @@
 //! Which requests a limit is about.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Method;
 use ipnet::IpNet;
 
-use crate::identity::client::Found;
+use crate::identity::client::{Found, canonical};
 use crate::request::RequestHead;
 
 /// A question that the application answers for each request.
@@ -80,8 +81,9 @@ impl Methods {
 
 /// A network, or an address as a network of its own. Addresses of IPv4 that are written mapped into IPv6 are addresses of IPv4.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    let whole = |addr: std::net::IpAddr| IpNet::from(addr.to_canonical());
-    text.parse().ok().or_else(|| text.parse().ok().map(whole))
+    let addr = || text.parse::<IpAddr>().map(IpNet::from);
+    let network = text.parse().or_else(|_| addr());
+    network.ok().map(canonical)
 }
 
 impl fmt::Debug for Scope {

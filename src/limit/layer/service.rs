@@ -77,6 +77,10 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.scope(&request) {
             Verdict::Pass => return self.pass(request),
+            Verdict::Deny if self.limit.dry_run => {
+                self.limit.counters.count(Event::WouldRefuse);
+                return self.pass(request);
+            }
             Verdict::Deny => {
                 self.limit.counters.count(Event::Refuse);
                 return RateLimitFuture::ready(self.limit.refuse(Why::DeniedAddress, &request));
@@ -149,7 +153,7 @@ impl<S> RateLimitService<S> {
     fn decide<ReqBody, ResBody>(
         &self,
         request: Request<ReqBody>,
-        claimed: Claimed,
+        mut claimed: Claimed,
     ) -> RateLimitFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -160,8 +164,10 @@ impl<S> RateLimitService<S> {
         ResBody::Error: Into<BoxError>,
     {
         let limit = &self.limit;
-        if let Poll::Ready(decided) = limit.limiter.take_now(&claimed.claims) {
-            let made = limit.limiter.made(claimed.claims.clone(), decided);
+        if limit.wait.is_none()
+            && let Poll::Ready(decided) = limit.limiter.take_now(&claimed.claims)
+        {
+            let made = limit.limiter.made(limit.claims_of(&mut claimed), decided);
             return match self.admit(request, claimed, made) {
                 Ok((request, then)) => {
                     RateLimitFuture::forwarding(self.inner.clone().oneshot(request), Some(then))
@@ -179,14 +185,18 @@ impl<S> RateLimitService<S> {
     async fn decided<ReqBody, ResBody>(
         self,
         request: Request<ReqBody>,
-        claimed: Claimed,
+        mut claimed: Claimed,
     ) -> Result<Response<RateLimitBody<ResBody>>, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
         ResBody: Body<Data = Bytes>,
     {
         let limit = &self.limit;
-        let made = limit.limiter.admit(claimed.claims.clone()).await;
+        let claims = limit.claims_of(&mut claimed);
+        let made = match limit.wait {
+            Some(waiting) => limit.limiter.admit_in_line(claims, waiting, None).await,
+            None => limit.limiter.admit(claims).await,
+        };
         match self.admit(request, claimed, made) {
             Ok((request, then)) => {
                 let response = self.inner.clone().oneshot(request).await?;

@@ -8,7 +8,9 @@ mod in_flight;
 mod log;
 mod sliding_counter;
 
-pub(crate) use self::fixed::{Alignment, Fixed, Window};
+#[cfg(feature = "redis")]
+pub(crate) use self::fixed::Alignment;
+pub(crate) use self::fixed::{Fixed, Window};
 pub(crate) use self::gcra::Gcra;
 pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::log::{Entries, Log};

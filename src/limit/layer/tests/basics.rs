@@ -263,7 +263,11 @@ async fn the_application_may_answer_by_itself() {
 #[tokio::test]
 async fn a_dry_run_counts_and_changes_no_answer() {
     let world = World::new();
-    let app = world.app(|limit| limit.quota("1/m", client_ip()).dry_run());
+    let app = world.app(|limit| {
+        let limit = limit.quota("1/m", client_ip()).deny("203.0.113.0/24");
+        limit.dry_run()
+    });
+    assert_eq!(get(&app, "203.0.113.1").await, 200);
     let first = send(&app, from(ALICE)).await;
     let over = send(&app, from(ALICE)).await;
     assert_eq!(
@@ -274,8 +278,8 @@ async fn a_dry_run_counts_and_changes_no_answer() {
     assert!(field(&over, "ratelimit").is_some());
     assert_eq!(field(&over, "retry-after"), None);
     assert_eq!(text(over).await, "soup");
-    assert_eq!(world.count(Event::WouldRefuse), 1);
-    assert_eq!(world.runs(), 2);
+    assert_eq!(world.count(Event::WouldRefuse), 2);
+    assert_eq!(world.runs(), 3);
 }
 
 #[tokio::test]
@@ -336,4 +340,56 @@ fn what_cannot_be_is_refused_when_it_is_built() {
     assert!(matches!(both, RateLimitError::Contradiction(..)), "{both}");
     let bytes = problem(new().quota("5/m", ip()).settle_bytes());
     assert_eq!(bytes, RateLimitError::NoQuotaOfBytes("test".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_wait_for_its_turn_instead_of_being_refused() {
+    use crate::limit::Waiting;
+
+    // A limiter on the time that the runtime pauses.
+    let limiter = RateLimiter::new(MemoryLimiter::with_clock(TokioClock(
+        tokio::time::Instant::now(),
+    )));
+    let world = World {
+        limiter,
+        ..World::new()
+    };
+    let patient = Waiting::at_most(Duration::from_secs(2)).queue(10);
+    let app = world.app(|limit| limit.quota("1/s", client_ip()).wait(patient));
+    let begun = tokio::time::Instant::now();
+    assert_eq!(get(&app, ALICE).await, 200);
+    assert_eq!(get(&app, ALICE).await, 200);
+    assert_eq!(begun.elapsed().as_secs(), 1);
+    let crowd: Vec<_> = (0..4)
+        .map(|_| {
+            let app = app.clone();
+            tokio::spawn(async move { get(&app, ALICE).await })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for request in crowd {
+        statuses.push(request.await.unwrap());
+    }
+    statuses.sort_unstable();
+    // Those who could not be served in time are told at once.
+    assert_eq!(statuses, [200, 200, 429, 429]);
+    assert_eq!(world.runs(), 4);
+}
+
+/// Time as tokio has it.
+struct TokioClock(tokio::time::Instant);
+
+impl crate::clock::Clock for TokioClock {
+    fn now(&self) -> crate::clock::Now {
+        crate::clock::Now::from_millis(self.micros() / 1_000)
+    }
+
+    fn micros(&self) -> u64 {
+        let since = self.0.elapsed().as_micros();
+        1_767_225_600_000_000 + u64::try_from(since).unwrap()
+    }
+
+    fn wall(&self) -> std::time::SystemTime {
+        std::time::UNIX_EPOCH + Duration::from_micros(self.micros())
+    }
 }

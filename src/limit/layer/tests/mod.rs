@@ -2,6 +2,7 @@
 
 mod basics;
 mod cached;
+mod extractor;
 mod forms;
 mod identities;
 mod in_flight;

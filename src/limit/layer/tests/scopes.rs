@@ -46,6 +46,7 @@ async fn allowed_networks_are_not_counted_and_denied_ones_get_403() {
             .allow("10.0.0.0/8")
             .allow("2001:db8:aaaa::/48")
             .allow("::ffff:192.0.2.77")
+            .allow("::ffff:198.51.100.0/120")
             .deny("10.6.6.6")
             .deny("203.0.113.0/24")
     });
@@ -54,6 +55,7 @@ async fn allowed_networks_are_not_counted_and_denied_ones_get_403() {
         "::ffff:10.1.2.3",
         "2001:db8:aaaa::1",
         "192.0.2.77",
+        "198.51.100.9",
         "10.6.6.6",
     ] {
         for _ in 0..3 {
