@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -98,6 +99,7 @@ impl RateLimitBuilder {
                 fields: Fields::default(),
                 dialect: Dialect::default(),
                 only_to: None,
+                jitter: 0,
                 respond: None,
                 clock: Arc::new(SystemClock::new()),
             },
@@ -322,6 +324,13 @@ impl RateLimitBuilder {
         may: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.telling.only_to = Some(Arc::new(may));
+        self
+    }
+
+    /// Makes each `Retry-After` later by a random number of seconds up to this, so that clients who were refused together do not come back
+    /// together. It is never earlier than it has to be. Default: none.
+    pub fn retry_jitter(mut self, up_to: Duration) -> Self {
+        self.telling.jitter = up_to.as_secs();
         self
     }
 

@@ -21,6 +21,7 @@ use crate::limit::decision::{Decision, Wait};
 use crate::limit::refusal::Refusal;
 use crate::page::BoxError;
 use crate::request::RequestHead;
+use crate::store::random;
 
 /// A body of the application's own.
 pub(super) type OwnBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -33,6 +34,8 @@ pub(super) struct Telling {
     pub(super) fields: Fields,
     pub(super) dialect: Dialect,
     pub(super) only_to: Option<Predicate>,
+    /// In seconds: how much later `Retry-After` may be than it has to.
+    pub(super) jitter: u64,
     pub(super) respond: Option<Respond>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -167,7 +170,11 @@ impl Limit {
         wait: Wait,
         request: &Request<Q>,
     ) -> Response<RateLimitBody<B>> {
-        let usual = refusal(why, told, 0, request.headers());
+        let spread = match self.telling.jitter {
+            0 => 0,
+            most => random() % most.saturating_add(1),
+        };
+        let usual = refusal(why, told, spread, request.headers());
         let mut response = match &self.telling.respond {
             None => usual.map(RateLimitBody::own),
             Some(respond) => {

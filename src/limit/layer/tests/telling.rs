@@ -1,6 +1,7 @@
 //! What answers tell of quotas.
 
 use super::*;
+use crate::limit::Unit;
 
 #[tokio::test]
 async fn fields_stand_where_they_are_asked_for() {
@@ -22,6 +23,39 @@ async fn fields_stand_where_they_are_asked_for() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn jitter_makes_clients_come_back_later_and_never_earlier() {
+    let world = World::new();
+    let app = world.app(|limit| {
+        let limit = limit.quota("1/m", client_ip());
+        limit.retry_jitter(Duration::from_secs(9))
+    });
+    send(&app, from(ALICE)).await;
+    let mut waits = std::collections::BTreeSet::new();
+    for _ in 0..64 {
+        let refused = send(&app, from(ALICE)).await;
+        let wait: u64 = field(&refused, "retry-after").unwrap().parse().unwrap();
+        assert!((60..=69).contains(&wait), "{wait} s");
+        assert_eq!(field(&refused, "ratelimit"), Some("\"test\";r=0;t=60"));
+        waits.insert(wait);
+    }
+    assert!(waits.len() > 1, "always {waits:?}");
+}
+
+#[tokio::test]
+async fn no_field_is_a_trailer() {
+    let world = World::new();
+    let app = world.app(|limit| {
+        let bytes = "9/m".parse::<Quota>().unwrap().unit(Unit::ContentBytes);
+        let limit = limit.quota(bytes, client_ip()).settle_bytes();
+        limit.fields(Fields::Always)
+    });
+    let answer = send(&app, from(ALICE)).await;
+    assert!(field(&answer, "ratelimit").is_some());
+    let body = answer.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers(), None);
 }
 
 #[tokio::test]
