@@ -88,7 +88,7 @@ pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, Inval
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::invalidation::{Invalidation, InvalidationError};
-pub use self::limit::{MemoryLimiter, Quota, RateLimiter};
+pub use self::limit::{MemoryLimiter, Quota, RateLimitLayer, RateLimiter};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{
     Anonymous, CacheLayer, CacheService, Forwarding, KeyPart, PageControl, PageKey, PolicyError,

@@ -52,6 +52,8 @@
 mod db;
 #[path = "../shared/flags.rs"]
 mod flags;
+#[path = "../shared/listening.rs"]
+mod listening;
 #[path = "../shared/log.rs"]
 mod log;
 #[path = "../shared/money.rs"]

@@ -2,29 +2,36 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     path::PathBuf,
     time::Duration,
 };
 
 use axum::http::HeaderValue;
+use larder::Quota;
 
 use crate::flags::{ArgsError, Command, Flags};
 
 pub(crate) const USAGE: &str = "\
-usage: restaurant [--listen ADDR] [--db PATH] [--work MS] [--redis URL] [--node NAME] [--flush-on-start]
+usage: restaurant [--listen ADDR] [--db PATH] [--work MS] [--redis URL] [--node NAME]
+                  [--orders RATE] [--flush-on-start]
 
   --listen ADDR     where to listen (default 127.0.0.1:3000; port 0 takes a free port and prints it)
   --db PATH         the SQLite file to use; it is created if absent (default: a temporary file, removed at exit)
   --work MS         let every GET page wait this long between query and answer (default 0)
-  --redis URL       keep the pages in Redis, for every process on the same URL and file (default: in this process);
+  --redis URL       keep the pages in Redis, and count orders there, for every process on the same URL and file (default: in this process);
                     redis://[user:password@]host[:port][/database]; needs the feature `redis`
   --node NAME       say in the field X-Node of every answer that it comes from this process
+  --orders RATE     how many orders one address may place, such as 60/m (the default), 20/5m or 1000/day
   --flush-on-start  free all stored pages before the first request";
 
 /// Said where Redis is asked for and this build has none.
 pub(crate) const NEEDS_REDIS: &str = "--redis needs the feature `redis`: \
      cargo run --release --features redis --example restaurant -- --redis URL; \
      start without it to use the memory store: cargo run --release --example restaurant";
+
+/// More than any table orders, and less than a machine that goes wild. Behind one address there may be many tables.
+const ORDERS: Quota = Quota::per_minute(NonZeroU32::new(60).unwrap());
 
 /// A longer wait is a mistyped number.
 const MAX_WORK_MS: u64 = 600_000;
@@ -38,6 +45,8 @@ pub(crate) struct Args {
     /// `None` keeps pages in this process.
     pub(crate) redis: Option<String>,
     pub(crate) node: Option<HeaderValue>,
+    /// For one address.
+    pub(crate) orders: Quota,
     pub(crate) flush_on_start: bool,
 }
 
@@ -51,6 +60,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Ar
         work: Duration::ZERO,
         redis: None,
         node: None,
+        orders: ORDERS,
         flush_on_start: false,
     };
     let mut flags = Flags::new(args);
@@ -62,6 +72,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Ar
             "--redis" if cfg!(feature = "redis") => run.redis = Some(flags.value()?),
             "--redis" => return Err(ArgsError(NEEDS_REDIS.to_owned())),
             "--node" => run.node = Some(node(&flags.value()?)?),
+            "--orders" => run.orders = rate(&flags.value()?)?,
             "--flush-on-start" => run.flush_on_start = true,
             "--help" | "-h" => return Ok(Command::Help),
             _ => return Err(flags.unknown()),
@@ -91,6 +102,11 @@ fn node(name: &str) -> Result<HeaderValue, ArgsError> {
         })
 }
 
+fn rate(value: &str) -> Result<Quota, ArgsError> {
+    let rate = value.parse();
+    rate.map_err(|error| ArgsError(format!("--orders: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,9 +123,11 @@ mod tests {
             work: Duration::from_millis(20),
             redis: None,
             node: Some(HeaderValue::from_static("a1")),
+            orders: "5/2s".parse().unwrap(),
             flush_on_start: true,
         };
-        let line = "--listen 127.0.0.1:0 --db=a=b.db --work 20 --node a1 --flush-on-start";
+        let line =
+            "--listen 127.0.0.1:0 --db=a=b.db --work 20 --node a1 --orders 5/2s --flush-on-start";
         assert_eq!(parse_line(line), Ok(Command::Run(expected)));
     }
 
@@ -126,6 +144,8 @@ mod tests {
             "--work 999999999",
             "--node caf\u{e9}",
             "--node",
+            "--orders 0/m",
+            "--orders many",
             "--flush-on-start=yes",
             "--redis",
         ] {

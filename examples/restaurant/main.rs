@@ -17,6 +17,8 @@
 mod db;
 #[path = "../shared/flags.rs"]
 mod flags;
+#[path = "../shared/listening.rs"]
+mod listening;
 #[path = "../shared/log.rs"]
 mod log;
 #[path = "../shared/money.rs"]
@@ -51,7 +53,10 @@ use axum::{
     routing::{get, post},
 };
 use larder::{
-    Cache, CacheTags, Invalidation, InvalidationError, InvalidationLayer, MonitorLayer, hours,
+    Cache, CacheTags, ClientIpLayer, Invalidation, InvalidationError, InvalidationLayer,
+    MonitorLayer, Quota, RateLimiter, TrustedProxies, hours,
+    identity::client_ip,
+    limit::{RateLimitError, RateLimitLayer},
     minutes,
 };
 use rusqlite::Connection;
@@ -69,6 +74,20 @@ use crate::{
     web::{Failure, Fields, Format, Page, Segment},
 };
 
+/// How many orders one address may place. Whoever is refused is told how long to wait, in the format of the page that was asked for.
+///
+/// The limit stands round the one route: reading the menu is free, and pages from the cache cost next to nothing.
+fn order_limit(limiter: &RateLimiter, quota: Quota) -> Result<RateLimitLayer, RateLimitError> {
+    limiter
+        .layer("orders")
+        .quota(quota, client_ip())
+        .respond(|refused| {
+            let failure = Failure::Refused(refused.status(), refused.retry_after());
+            Format::preferred(refused.headers()).answer::<Home>(Err(failure))
+        })
+        .build()
+}
+
 /// Pages that are made from orders carry this tag.
 const ORDERS: &str = "orders";
 /// Pages that are made from menu items of any category carry this tag.
@@ -77,7 +96,7 @@ const MENU: &str = "menu";
 /// In bytes.
 const LONGEST_SLUG: usize = 64;
 
-fn routes(app: App) -> Router {
+fn routes(app: App, order_limit: RateLimitLayer) -> Router {
     let cache = app.cache.clone();
 
     // `.shared()` everywhere: these pages know no visitors. A request that comes with cookies or credentials may fill
@@ -111,7 +130,7 @@ fn routes(app: App) -> Router {
         // Never cached, and no layer at all: the status changes by the minute without anybody writing to the database,
         // there is nothing to free it by, and somebody who waits for food believes what is on the screen.
         .route("/orders/{id}", get(order))
-        .route("/orders", post(place_order))
+        .route("/orders", post(place_order).layer(order_limit))
         .route("/menu/items/{id}", post(change_item))
         // What the cache has done since the start, as JSON: hits, misses and why, by route. Not for the public of a real restaurant.
         .route("/stats", get(stats))
@@ -122,6 +141,8 @@ fn routes(app: App) -> Router {
         .layer(InvalidationLayer::new(&cache))
         // Hits, misses and time of each request in `X-Cache-Hits` and its like, and a warning for those that take long.
         .layer(MonitorLayer::new(&cache))
+        // Who connects is the client: there is no proxy before this restaurant whose word on that would count.
+        .layer(ClientIpLayer::new(TrustedProxies::none()))
         .layer(middleware::from_fn(log::requests))
         .with_state(app)
 }
@@ -315,10 +336,8 @@ fn run(args: Args) -> Result<(), AnyError> {
     server.run(async |db, address| {
         // The version is part of every key: raise it when the templates change, and pages of the last deploy are not shown
         // by the next one.
-        let cache = store::builder(args.redis.as_deref())?
-            .namespace("restaurant")
-            .version(1)
-            .build()?;
+        let (cache, limiter) = store::open(args.redis.as_deref())?;
+        let cache = cache.namespace("restaurant").version(1).build()?;
         store::check(&cache).await;
         if args.flush_on_start {
             store::flush(&cache).await;
@@ -330,6 +349,7 @@ fn run(args: Args) -> Result<(), AnyError> {
             address,
             work: args.work,
         };
-        Ok(web::signed(routes(app), args.node))
+        let routes = routes(app, order_limit(&limiter, args.orders)?);
+        Ok(web::signed(routes, args.node))
     })
 }

@@ -1,28 +1,34 @@
-//! Where the pages are kept: in this process, or in Redis for every process that is told so.
+//! Where pages are kept and orders counted: in this process, or in Redis for every process that is told so.
 
-use larder::{Cache, MIB, MemoryStore, cache::CacheBuilder};
+use larder::{Cache, MIB, MemoryLimiter, MemoryStore, RateLimiter, cache::CacheBuilder};
 
 use crate::{log, process::AnyError};
 
-/// A cache on the store that the flags ask for.
-pub(crate) fn builder(redis: Option<&str>) -> Result<CacheBuilder, AnyError> {
+/// A cache on the store that the flags ask for, and a limiter beside it.
+pub(crate) fn open(redis: Option<&str>) -> Result<(CacheBuilder, RateLimiter), AnyError> {
     match redis {
         Some(url) => shared(url),
-        // 64 MiB hold every page of this restaurant many times over.
-        None => Ok(Cache::builder(MemoryStore::new(64 * MIB))),
+        None => Ok((
+            // 64 MiB hold every page of this restaurant many times over.
+            Cache::builder(MemoryStore::new(64 * MIB)),
+            RateLimiter::new(MemoryLimiter::new()),
+        )),
     }
 }
 
 /// One store for all: what one process stores, all answer, and what one frees is gone everywhere at once. No connection is made here: the
-/// restaurant opens whether Redis is there or not, and makes its pages itself while it is away.
+/// restaurant opens whether Redis is there or not; while it is away, this process makes its pages and counts its orders itself.
 #[cfg(feature = "redis")]
-fn shared(url: &str) -> Result<CacheBuilder, AnyError> {
-    let store = larder::store::redis::RedisStore::builder(url).build()?;
-    Ok(Cache::builder(store))
+fn shared(url: &str) -> Result<(CacheBuilder, RateLimiter), AnyError> {
+    use larder::{limit::RedisLimiter, store::redis::RedisStore};
+
+    let store = RedisStore::builder(url).build()?;
+    let limiter = RedisLimiter::on(&store).namespace("restaurant").build()?;
+    Ok((Cache::builder(store), RateLimiter::new(limiter)))
 }
 
 #[cfg(not(feature = "redis"))]
-fn shared(_: &str) -> Result<CacheBuilder, AnyError> {
+fn shared(_: &str) -> Result<(CacheBuilder, RateLimiter), AnyError> {
     Err(crate::args::NEEDS_REDIS.into())
 }
 

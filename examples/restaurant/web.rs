@@ -1,6 +1,6 @@
 //! Between HTTP and the pages: which format a client wants, what a form says, what an error looks like.
 
-use std::{convert::Infallible, fmt};
+use std::{convert::Infallible, fmt, time::Duration};
 
 use axum::{
     Form, Json, Router,
@@ -93,7 +93,7 @@ impl Format {
 
     /// JSON needs a higher weight than HTML, or the same weight by a more specific range: `application/json, */*` is
     /// JSON; `*/*`, and no or an unreadable `Accept`, are HTML.
-    fn preferred(headers: &HeaderMap) -> Self {
+    pub(crate) fn preferred(headers: &HeaderMap) -> Self {
         let fields = headers.get_all(ACCEPT).iter();
         Self::of(fields.filter_map(|field| field.to_str().ok()))
     }
@@ -172,6 +172,8 @@ pub(crate) enum Failure {
     Unreadable(StatusCode, String),
     /// The request can be read, and asks for what cannot be done.
     Invalid(String),
+    /// A limit stands before it: the status, and how long to wait.
+    Refused(StatusCode, Option<Duration>),
     /// The database or a task failed; the log says how.
     Internal,
 }
@@ -181,7 +183,7 @@ impl Failure {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unreadable(status, _) => *status,
+            Self::Unreadable(status, _) | Self::Refused(status, _) => *status,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -195,6 +197,12 @@ impl fmt::Display for Failure {
             Self::NotFound(what) => f.write_str(what),
             Self::MethodNotAllowed => f.write_str("this page does not answer to that method"),
             Self::Unreadable(_, why) | Self::Invalid(why) => f.write_str(why),
+            Self::Refused(_, Some(wait)) => write!(
+                f,
+                "there are too many orders from here, please try again in {} s",
+                wait.as_secs()
+            ),
+            Self::Refused(_, None) => f.write_str("orders are not taken from here"),
             Self::Internal => f.write_str("the kitchen is in disorder, please try again"),
         }
     }

@@ -1,7 +1,6 @@
 //! A router on a SQLite file, served until the process is asked to end.
 
 use std::{
-    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -9,12 +8,11 @@ use std::{
 
 use axum::Router;
 use rusqlite::Transaction;
-use tokio::net::TcpListener;
 
 use crate::{
     db::{Db, TempDir},
-    log,
-    process::{AnyError, say, stop_signal},
+    listening, log,
+    process::AnyError,
 };
 
 pub(crate) struct Server {
@@ -57,33 +55,12 @@ impl Server {
         path: &Path,
         app: impl AsyncFnOnce(Db, SocketAddr) -> Result<Router, AnyError>,
     ) -> Result<(), AnyError> {
-        // Before the first line is printed: who reads it may send a signal at once.
-        let stop = stop_signal()?;
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .map_err(|e| format!("cannot listen on {}: {e}", self.listen))?;
-        let address = listener.local_addr()?;
-        let db = Db::open(path, self.create)
-            .map_err(|e| format!("cannot use {} as database: {e}", path.display()))?;
-        let app = app(db, address).await?;
-
-        say(io::stdout(), format_args!("listening on http://{address}"));
-        log::info(&format!("database: {}; stop with Ctrl-C", path.display()));
-
-        let (stopping, mut stopped) = tokio::sync::watch::channel(());
-        let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-            stop.await;
-            log::info("stopping");
-            drop(stopping);
-        });
-        tokio::select! {
-            served = server.into_future() => served?,
-            // Requests that are running may end, but not hold up the exit.
-            () = async {
-                let _ = stopped.changed().await;
-                tokio::time::sleep(Duration::from_secs(5)).await;
-            } => log::info("some requests were still running"),
-        }
-        Ok(())
+        listening::serve(self.listen, async |address| {
+            let db = Db::open(path, self.create)
+                .map_err(|e| format!("cannot use {} as database: {e}", path.display()))?;
+            let app = app(db, address).await?;
+            Ok((app, format!("database: {}", path.display())))
+        })
+        .await
     }
 }

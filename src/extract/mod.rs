@@ -1,4 +1,4 @@
-//! Extractors for axum handlers: the cache, the page, who is asking.
+//! Extractors for axum handlers: the cache, the page, who is asking, what is left of a limit.
 //!
 //! They work wherever their layer stands: on a route, on a router, within `nest`, with any state. Where it stands nowhere, the answer is a
 //! 500 that names it ([`MissingLayer`]); `Option<_>` is for handlers that may run without.
@@ -35,6 +35,7 @@ mod missing;
 mod not_met;
 mod page;
 mod preconditions;
+mod rate_limited;
 mod validators;
 
 #[cfg(test)]
@@ -47,5 +48,6 @@ pub use self::missing::MissingLayer;
 pub use self::not_met::NotMet;
 pub use self::page::Page;
 pub use self::preconditions::Preconditions;
+pub use self::rate_limited::RateLimited;
 pub use self::validators::Validators;
 pub use crate::page::Looked;

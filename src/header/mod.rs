@@ -5,7 +5,7 @@
 //!                  │               ├────────────────┼─► Vary, selecting_value                   Vary and what it names
 //!                  │               ├────────────────┼─► strip_hop_by_hop, has_token             Connection
 //!                  │               ├────────────────┼─► ContentLength, Ranges                   Content-Length, Range
-//!                  │               └─► weights ─────┼─► AcceptLanguage, coding::accepts         Accept-Language, -Encoding
+//!                  │               └─► weights ─────┼─► AcceptLanguage, coding, accept          Accept-Language, -Encoding, Accept
 //!                  ├─► dictionary ──────────────────┼─► ResponseDirectives, NoVarySearch        targeted fields, No-Vary-Search
 //!                  ├────────────────────────────────┼─► EntityTag, TagList                      ETag and the lists of tags
 //!                  └────────────────────────────────┴─► Expires, Age, date, ContentRange        single values
@@ -20,6 +20,7 @@
 //! strictest thing it could have said and not for nothing. Only a dictionary that cannot be read is an absent one, as the
 //! documents that define these fields want it.
 
+pub(crate) mod accept;
 pub(crate) mod age;
 pub(crate) mod cache_control;
 mod cache_groups;
@@ -63,5 +64,5 @@ pub(crate) use length::ContentLength;
 pub(crate) use range::RangeSpec;
 pub(crate) use reference::Reference;
 pub(crate) use replace::replace;
-pub(crate) use structured::dictionary;
+pub(crate) use structured::{dictionary, list as structured_list};
 pub(crate) use vary::{Vary, selecting_value};

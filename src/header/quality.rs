@@ -104,7 +104,7 @@ fn weighted(member: &[u8], name: Name) -> Option<Weighted> {
 }
 
 /// `q=` and a number from 0 to 1 of at most three decimal places.
-fn weight_of(text: &[u8]) -> Option<Quality> {
+pub(super) fn weight_of(text: &[u8]) -> Option<Quality> {
     let [b'q' | b'Q', b'=', value @ ..] = text else {
         return None;
     };

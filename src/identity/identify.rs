@@ -37,6 +37,12 @@ pub trait Identify: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Does it read a form that a rate limit has read ahead?
+    #[doc(hidden)]
+    fn reads_form(&self) -> bool {
+        false
+    }
+
     /// The same, where it tells requests apart and no person: a tenant, a shop. Nothing is stored for it that is meant for one person alone.
     fn of_no_person(self) -> OfNoPerson<Self>
     where
@@ -79,6 +85,10 @@ impl<I: Identify + ?Sized> Identify for Arc<I> {
     fn fields(&self) -> Vec<HeaderName> {
         (**self).fields()
     }
+
+    fn reads_form(&self) -> bool {
+        (**self).reads_form()
+    }
 }
 
 /// See [`Identify::of_no_person`].
@@ -100,6 +110,10 @@ impl<A: Identify> Identify for OfNoPerson<A> {
 
     fn fields(&self) -> Vec<HeaderName> {
         self.0.fields()
+    }
+
+    fn reads_form(&self) -> bool {
+        self.0.reads_form()
     }
 }
 
@@ -132,6 +146,10 @@ impl<A: Identify, B: Identify> Identify for Or<A, B> {
     fn fields(&self) -> Vec<HeaderName> {
         [self.0.fields(), self.1.fields()].concat()
     }
+
+    fn reads_form(&self) -> bool {
+        self.0.reads_form() || self.1.reads_form()
+    }
 }
 
 impl<A: Identify, B: Identify> Identify for And<A, B> {
@@ -149,5 +167,9 @@ impl<A: Identify, B: Identify> Identify for And<A, B> {
 
     fn fields(&self) -> Vec<HeaderName> {
         [self.0.fields(), self.1.fields()].concat()
+    }
+
+    fn reads_form(&self) -> bool {
+        self.0.reads_form() || self.1.reads_form()
     }
 }

@@ -100,6 +100,12 @@ impl Identity {
         !self.unclear && self.parts.iter().any(|part| part.value.is_some())
     }
 
+    /// The kinds of the parts that are present.
+    pub(crate) fn known_kinds(&self) -> impl Iterator<Item = &str> {
+        let known = self.parts.iter().filter(|part| part.value.is_some());
+        known.map(|part| &*part.kind)
+    }
+
     /// Is everything that `read` says said here too?
     pub(crate) fn covers(&self, read: &Self) -> bool {
         !read.unclear
@@ -124,16 +130,21 @@ impl Identity {
     /// Its parts with their lengths, so that no two identities are the same bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
+        self.encode_into(&mut bytes);
+        bytes
+    }
+
+    /// The same behind what is there already.
+    pub(crate) fn encode_into(&self, bytes: &mut impl Extend<u8>) {
         let mut push = |part: &[u8]| {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
+            bytes.extend((part.len() as u64).to_be_bytes());
+            bytes.extend(part.iter().copied());
         };
         for part in &self.parts {
             push(part.kind.as_bytes());
             push(&[u8::from(part.person), u8::from(part.value.is_some())]);
             push(part.value.as_deref().unwrap_or_default());
         }
-        bytes
     }
 }
 

@@ -64,6 +64,11 @@ impl Permit {
         self.account().decision.clone()
     }
 
+    /// What was claimed, with receipts.
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// How much could be used at once, by the quota that has the least left.
     pub fn remaining(&self) -> u64 {
         let account = self.account();
@@ -85,7 +90,21 @@ impl Permit {
     ///
     /// None but quotas that cannot be; while the limiter cannot be asked, each quota does what its [`Outage`](super::Outage) says.
     pub async fn charge(&self, more: u64) -> Result<Decision, LimiterError> {
-        let costs = self.costs(|claim| if claim.is_held() { 0 } else { more });
+        self.charge_some(more, |_| true).await
+    }
+
+    /// The same of those quotas that `which` picks by their place.
+    pub(crate) async fn charge_some(
+        &self,
+        more: u64,
+        which: impl Fn(usize) -> bool + Send,
+    ) -> Result<Decision, LimiterError> {
+        let claims = self.claims.iter().enumerate();
+        let costs = claims.map(|(place, claim)| match which(place) && !claim.is_held() {
+            true => more,
+            false => 0,
+        });
+        let costs: Costs = costs.collect();
         for (charged, cost) in self.account().charged.iter_mut().zip(&costs) {
             *charged = charged.saturating_add(*cost);
         }
@@ -99,16 +118,25 @@ impl Permit {
     ///
     /// As [`charge`](Self::charge).
     pub async fn settle(&self, cost: u64) -> Result<Decision, LimiterError> {
+        self.settle_some(cost, |_| true).await
+    }
+
+    /// The same with those quotas that `which` picks by their place.
+    pub(crate) async fn settle_some(
+        &self,
+        cost: u64,
+        which: impl Fn(usize) -> bool + Send,
+    ) -> Result<Decision, LimiterError> {
         let mut more = Costs::new();
         let mut back = Costs::new();
         {
             let mut account = self.account();
             let account = &mut *account;
             let taken = account.left.iter_mut().zip(&mut account.charged);
-            for (claim, (left, charged)) in self.claims.iter().zip(taken) {
-                let total = match claim.is_held() {
-                    true => cost,
-                    false => left.saturating_add(*charged),
+            for (place, (claim, (left, charged))) in self.claims.iter().zip(taken).enumerate() {
+                let total = match which(place) && !claim.is_held() {
+                    true => left.saturating_add(*charged),
+                    false => cost,
                 };
                 more.push(cost.saturating_sub(total));
                 back.push(total.saturating_sub(cost).min(*left));
@@ -175,10 +203,6 @@ impl Permit {
             true => Poll::Ready(self.limiter.act_alone(Action::GiveBack, claims)),
             false => self.limiter.act_now(Action::GiveBack, claims),
         }
-    }
-
-    fn costs(&self, cost: impl Fn(&Claim) -> u64) -> Costs {
-        self.claims.iter().map(cost).collect()
     }
 
     fn claims_at(&self, costs: &Costs) -> Claims {

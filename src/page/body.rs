@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use super::record::{AnyBody, Read, Recording, Role};
 
 /// The error of a body, whatever its type.
-pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How long a follower watches a recording stand still before it has it driven in the background.
 const PATIENCE: Duration = Duration::from_millis(100);

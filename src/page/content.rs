@@ -22,15 +22,15 @@ const CONTENT: u8 = u8::MAX - 4;
 
 /// How a layer makes the service's own body type of what it has read.
 #[derive(Clone)]
-pub(super) struct ContentRule {
-    pub(super) limit: usize,
+pub(crate) struct ContentRule {
+    pub(crate) limit: usize,
     rebuild: Arc<dyn Any + Send + Sync>,
 }
 
 type Rebuild<B> = Box<dyn Fn(ReplayedBody) -> B + Send + Sync>;
 
 impl ContentRule {
-    pub(super) fn new<B: 'static>(
+    pub(crate) fn new<B: 'static>(
         limit: usize,
         rebuild: impl Fn(ReplayedBody) -> B + Send + Sync + 'static,
     ) -> Self {
@@ -42,11 +42,11 @@ impl ContentRule {
     }
 
     /// Does it make bodies of this type?
-    pub(super) fn makes<B: 'static>(&self) -> bool {
+    pub(crate) fn makes<B: 'static>(&self) -> bool {
         self.rebuild.is::<Rebuild<B>>()
     }
 
-    pub(super) fn rebuild<B: 'static>(&self, body: ReplayedBody) -> Option<B> {
+    pub(crate) fn rebuild<B: 'static>(&self, body: ReplayedBody) -> Option<B> {
         self.rebuild
             .downcast_ref::<Rebuild<B>>()
             .map(|rebuild| rebuild(body))
@@ -70,10 +70,10 @@ pub struct ReplayedBody {
 }
 
 /// What reading a request's content came to.
-pub(super) struct ReadContent {
-    pub(super) body: ReplayedBody,
+pub(crate) struct ReadContent {
+    pub(crate) body: ReplayedBody,
     /// All of it, if it ended well within the limit, without trailers.
-    pub(super) whole: Option<Vec<u8>>,
+    pub(crate) whole: Option<Vec<u8>>,
 }
 
 /// The client did not finish what it sent.
@@ -116,7 +116,7 @@ impl<B: Body> Body for Plain<B> {
 }
 
 /// Reads the content of a request, at most `limit` bytes and one frame of it.
-pub(super) async fn read<B>(body: B, limit: usize) -> ReadContent
+pub(crate) async fn read<B>(body: B, limit: usize) -> ReadContent
 where
     B: Body + Send + 'static,
 {

@@ -28,6 +28,7 @@ use super::storable::is_plain_path;
 use super::unreachable::Unreachable;
 use super::validate::add_validators;
 use crate::cache::Origin;
+use crate::limit::IsRefusal;
 use crate::monitor::{Failure, NotStored, Reason, Unanswered};
 use crate::request::{RequestHead, matched_path};
 use crate::store::{Mark, Stamp};
@@ -190,6 +191,13 @@ impl Settling<'_> {
                     return response;
                 }
             }
+        }
+        if response.extensions().get::<IsRefusal>().is_some() {
+            // A limit within has refused this client, and says nothing of the page: whoever waits begins anew.
+            drop(lead);
+            let mut response = response.map(PageBody::passed);
+            self.finish(&fill, &mut response, NotStored::Status);
+            return response;
         }
         if let Some(beginning) = self.beginning
             && matches!(

@@ -15,6 +15,10 @@ use super::part;
 use super::screen::{Content, FORWARDING};
 use crate::background::LONGEST_ALONE;
 
+/// In the extensions of a request that no client waits for: what it uses is not the client's who happened to start it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unattended;
+
 /// Starts a refresh, unless one is under way, one has failed a moment ago, or there is no room for it. The answer does not wait for it.
 pub(super) fn start<S, ReqBody, ResBody>(mut call: Call<S, ReqBody>, missed: Missed)
 where
@@ -41,6 +45,7 @@ where
     // Taken back when it succeeds. What panics, or may not be stored any more, is not tried again at once either.
     shared.unwell.note(&missed.flight, false, now);
     reduce(&mut call, &missed);
+    call.request.extensions_mut().insert(Unattended);
     let flight = missed.flight.clone();
     let started = shared.background.spawn(Box::pin(async move {
         let refreshing = async move {

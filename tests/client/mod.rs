@@ -1,5 +1,7 @@
 //! An HTTP client, and what its answers say.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode,
     header::{HOST, HeaderMap, HeaderValue},
@@ -27,7 +29,13 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new() -> Self {
+        Self::from(Ipv4Addr::LOCALHOST)
+    }
+
+    /// One that connects from this address, which must be one of this machine: on Linux all of 127.0.0.0/8 are.
+    pub(crate) fn from(address: Ipv4Addr) -> Self {
         let http = reqwest::Client::builder()
+            .local_address(IpAddr::V4(address))
             // A 303 is looked at, not followed; and no proxy of this machine stands in between.
             .redirect(redirect::Policy::none())
             .no_proxy()

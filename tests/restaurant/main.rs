@@ -19,6 +19,7 @@ mod server;
 mod changes;
 mod crowd;
 mod hostile;
+mod orders;
 mod pages;
 mod process;
 mod values;

@@ -11,7 +11,7 @@
 mod bytes;
 mod canonical;
 mod parse;
-mod urlencoded;
+pub(crate) mod urlencoded;
 
 use http::HeaderName;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// The pairs of a query: split at `&`, empty ones skipped, each at its first `=`. Neither part is decoded yet.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
@@ -11,7 +11,7 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// `+` is a space, `%` and two digits a byte, and what is no UTF-8 then is U+FFFD; a byte order mark is a character.
-pub(super) fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
 

@@ -51,9 +51,9 @@ mod walk;
 pub use self::address::{ClientIp, PrefixError, Translator};
 pub use self::layer::{ClientIpLayer, ClientIpService};
 pub use self::network::{ClientNetwork, client_ip};
+pub(crate) use self::proxies::canonical;
 pub use self::proxies::{TrustedProxies, TrustedProxiesError};
 
-#[cfg(any(feature = "axum", test))]
 pub(crate) use self::layer::Found;
 #[cfg(feature = "axum")]
 pub(crate) use self::network::full_address;

@@ -245,7 +245,8 @@ fn merged(ranges: impl IntoIterator<Item = IpNet>) -> Vec<IpNet> {
     IpNet::aggregate(&ranges.into_iter().map(canonical).collect())
 }
 
-fn canonical(range: IpNet) -> IpNet {
+/// The same addresses, in the family that [`ClientIp`](super::ClientIp) has them in.
+pub(crate) fn canonical(range: IpNet) -> IpNet {
     let mapped = match range {
         IpNet::V6(range) if range.prefix_len() >= MAPPED => range.addr().to_ipv4_mapped(),
         _ => None,

@@ -1,25 +1,26 @@
 //! What clients are told of their quotas: header fields and the answer that refuses.
+//!
+//! ```text
+//! quotas ──────► policies ─┐
+//!                          ├─► tell ────► RateLimit-Policy, RateLimit or X-RateLimit-*, beside what inner services said
+//! standings ───► told ─────┤
+//!                          └─► refusal ─► status, Retry-After, problem document
+//! ```
+//!
+//! Everything is pure: the time is passed in, and any input gives fields that can be read.
 
 mod dialect;
+mod policy;
+mod refusal;
+mod tell;
+mod wire;
 
 pub use self::dialect::{Dialect, Fields, Reset};
-
-use http::HeaderMap;
+pub(crate) use self::policy::{Policy, PolicyNameError, policy_names};
+pub(crate) use self::refusal::{Why, refusal};
+pub(crate) use self::tell::tell;
 
 use super::decision::{Standing, Wait};
-use super::quota::Unit;
-
-/// A quota as it is told. Its name was checked when the limit was built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Policy {
-    pub(crate) name: String,
-    /// What may be used in a window; for a token bucket the burst.
-    pub(crate) amount: u64,
-    /// In microseconds; none for what is counted in flight.
-    pub(crate) window: Option<u64>,
-    pub(crate) unit: Unit,
-    pub(crate) is_in_flight: bool,
-}
 
 /// How a policy stands for this client.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +31,11 @@ pub(crate) struct Told<'a> {
     pub(crate) is_dry: bool,
 }
 
-/// Adds what `dialect` tells to what inner services have said. `now` is in seconds since the Unix epoch.
-pub(crate) fn tell(
-    dialect: Dialect,
-    policies: &[Policy],
-    told: &[Told<'_>],
-    now: u64,
-    headers: &mut HeaderMap,
-) {
-    let _ = (dialect, policies, told, now, headers);
+impl Told<'_> {
+    /// Is it a reason to refuse this request?
+    fn refuses(&self) -> bool {
+        !self.standing.admitted && !self.is_dry
+    }
 }
 
 /// The value of `Retry-After`, in seconds: rounded up, and at least 1. None where no wait is enough.

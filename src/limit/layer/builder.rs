@@ -1,0 +1,478 @@
+//! Options of a limit, checked when it is built.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use http_body::Body;
+use ipnet::IpNet;
+
+use super::answer::Answer;
+use super::claimed::{Missing, digest};
+use super::error::RateLimitError;
+use super::limit::{Amount, Computed, Cost, Entry, Limit, RateLimitLayer};
+use super::refused::{Refused, Telling};
+use super::scope::{Methods, Scope, network};
+use super::settle::Settle;
+use crate::clock::{Clock, SystemClock};
+use crate::identity::Identify;
+use crate::limit::answer::{Dialect, Fields, Policy, PolicyNameError, policy_names};
+use crate::limit::handle::RateLimiter;
+use crate::limit::quota::{Quota, QuotaError, Unit};
+use crate::limit::switch::Switch;
+use crate::limit::waiting::Waiting;
+use crate::page::{BoxError, ContentRule, ReplayedBody};
+use crate::request::RequestHead;
+
+/// How much of a form is read, in bytes.
+const USUAL_FORM: usize = 16 * 1_024;
+
+/// Builds a [`RateLimitLayer`].
+///
+/// ```
+/// use http::{HeaderName, Method};
+/// use larder::limit::{Fields, Missing, RateLimiter};
+/// use larder::{Identify, MemoryLimiter, identity};
+///
+/// let limiter = RateLimiter::new(MemoryLimiter::new());
+/// let layer = limiter
+///     .layer("search")
+///     .quota("100/m", identity::header(HeaderName::from_static("x-api-key")).or(identity::client_ip()))
+///     .quota("2000/d", identity::client_ip())
+///     .methods([Method::GET, Method::HEAD])
+///     .allow("10.0.0.0/8")
+///     .fields(Fields::Always)
+///     .missing(Missing::Share)
+///     .build()?;
+/// # drop(layer);
+/// # Ok::<(), larder::limit::RateLimitError>(())
+/// ```
+#[must_use]
+pub struct RateLimitBuilder {
+    limiter: RateLimiter,
+    name: String,
+    quotas: Vec<Given>,
+    scope: Scope,
+    missing: Missing,
+    cost: Option<Cost>,
+    settle: Settle,
+    telling: Telling,
+    dry_run: bool,
+    switch: Option<Switch>,
+    wait: Option<Waiting>,
+    form_limit: usize,
+    form_body: Option<FormBody>,
+    /// The first thing that cannot be.
+    problem: Option<RateLimitError>,
+}
+
+/// A quota as it was given, and by what requests are told apart.
+struct Given {
+    amount: Amount,
+    by: Arc<dyn Identify>,
+}
+
+type FormBody = Box<dyn FnOnce(usize) -> ContentRule + Send>;
+
+impl RateLimiter {
+    /// Begins a limit of this name: the group whose counters it uses, the name of its policy, and its label in statistics. Limits of one name
+    /// and one limiter share their counters, where quota and identity are the same.
+    pub fn layer(&self, name: impl Into<String>) -> RateLimitBuilder {
+        RateLimitBuilder::new(self.clone(), name.into())
+    }
+}
+
+/// What is counted, and by whom.
+impl RateLimitBuilder {
+    fn new(limiter: RateLimiter, name: String) -> Self {
+        Self {
+            limiter,
+            name,
+            quotas: Vec::new(),
+            scope: Scope::default(),
+            missing: Missing::default(),
+            cost: None,
+            settle: Settle::default(),
+            telling: Telling {
+                fields: Fields::default(),
+                dialect: Dialect::default(),
+                only_to: None,
+                jitter: 0,
+                respond: None,
+                clock: Arc::new(SystemClock::new()),
+            },
+            dry_run: false,
+            switch: None,
+            wait: None,
+            form_limit: USUAL_FORM,
+            form_body: usual_form_body(),
+            problem: None,
+        }
+    }
+
+    /// Limits whom `by` tells apart to this much. A request passes all quotas of a limit, or uses none of them.
+    pub fn quota<Q>(mut self, quota: Q, by: impl Identify) -> Self
+    where
+        Q: TryInto<Quota>,
+        Q::Error: Into<QuotaError>,
+    {
+        match quota.try_into() {
+            Ok(quota) => self.quotas.push(Given {
+                amount: Amount::Fixed(Arc::new(quota)),
+                by: Arc::new(by),
+            }),
+            Err(source) => {
+                let place = self.quotas.len() + 1;
+                let source = source.into();
+                let limit = self.name.clone();
+                self.fail(RateLimitError::Quota {
+                    limit,
+                    place,
+                    source,
+                });
+            }
+        }
+        self
+    }
+
+    /// The same by a quota that is made for each request: by the plan of a customer, say. `None` is neither limited nor counted.
+    ///
+    /// What a quota counts is kept apart by its amount, window, burst and algorithm, so whoever changes plans begins anew. A quota that cannot be
+    /// refuses its request with a 503.
+    pub fn quota_with(
+        mut self,
+        quota: impl Fn(&RequestHead<'_>) -> Option<Quota> + Send + Sync + 'static,
+        by: impl Identify,
+    ) -> Self {
+        let quota: Computed = Arc::new(quota);
+        self.quotas.push(Given {
+            amount: Amount::Computed(quota),
+            by: Arc::new(by),
+        });
+        self
+    }
+
+    /// What becomes of a request that does not say whose it is. Default: all such requests share one bucket of each quota.
+    pub fn missing(mut self, missing: Missing) -> Self {
+        self.missing = missing;
+        self
+    }
+
+    /// How many bytes of a form are read for [`form_field`](super::form_field). Default: 16 KiB; at least 1.
+    pub fn form_limit(mut self, bytes: usize) -> Self {
+        self.form_limit = bytes.max(1);
+        self
+    }
+
+    /// Makes the service's own body type of a form that was read. Default: `axum::body::Body::new`. Forms of another body type are not read.
+    pub fn form_body<B: 'static>(
+        mut self,
+        rebuild: impl Fn(ReplayedBody) -> B + Send + Sync + 'static,
+    ) -> Self {
+        self.form_body = Some(Box::new(|limit| ContentRule::new(limit, rebuild)));
+        self
+    }
+}
+
+/// Which requests it is about.
+impl RateLimitBuilder {
+    /// Only requests of these methods. Default: all.
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        if self.scope.methods != Methods::All {
+            self.fail(RateLimitError::Contradiction("methods", "unsafe_methods"));
+        }
+        self.scope.methods = Methods::These(methods.into_iter().collect());
+        self
+    }
+
+    /// Only requests of methods that are not safe (RFC 9110 §9.2.1): not GET, HEAD, OPTIONS or TRACE. Default: all.
+    pub fn unsafe_methods(mut self) -> Self {
+        if self.scope.methods != Methods::All {
+            self.fail(RateLimitError::Contradiction("methods", "unsafe_methods"));
+        }
+        self.scope.methods = Methods::Unsafe;
+        self
+    }
+
+    /// Neither counts nor refuses requests from this address or network, as a [`ClientIpLayer`](crate::ClientIpLayer) outside found it. May be
+    /// given several times, and goes before [`deny`](Self::deny).
+    pub fn allow(mut self, network: impl AsRef<str>) -> Self {
+        if let Some(network) = self.network(network.as_ref()) {
+            self.scope.allowed.push(network);
+        }
+        self
+    }
+
+    /// Refuses requests from this address or network with a 403. May be given several times.
+    pub fn deny(mut self, network: impl AsRef<str>) -> Self {
+        if let Some(network) = self.network(network.as_ref()) {
+            self.scope.denied.push(network);
+        }
+        self
+    }
+
+    /// Neither counts nor refuses what this picks, denied addresses included.
+    pub fn exempt(
+        mut self,
+        exempt: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.scope.exempt = Some(Arc::new(exempt));
+        self
+    }
+
+    /// What turns this limit on and off at run time, beside the [switch](RateLimiter::switch) of its limiter.
+    pub fn switch(mut self, switch: &Switch) -> Self {
+        self.switch = Some(switch.clone());
+        self
+    }
+
+    /// Counts, and tells in statistics, logs and fields what it would refuse, and refuses nothing. Default: it refuses.
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Waits in line instead of refusing, as long as this says: a [`Duration`](std::time::Duration), or a [`Waiting`]. What could not be served in
+    /// time is refused at once; a client that goes away leaves the line. Needs a tokio runtime with its timer. Default: it refuses.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::limit::{RateLimiter, Waiting};
+    /// use larder::{MemoryLimiter, identity};
+    ///
+    /// let limiter = RateLimiter::new(MemoryLimiter::new());
+    /// let layer = limiter
+    ///     .layer("report")
+    ///     .quota("2/s", identity::client_ip())
+    ///     .wait(Waiting::at_most(Duration::from_secs(5)).queue(100))
+    ///     .build()?;
+    /// # drop(layer);
+    /// # Ok::<(), larder::limit::RateLimitError>(())
+    /// ```
+    pub fn wait(mut self, waiting: impl Into<Waiting>) -> Self {
+        self.wait = Some(waiting.into());
+        self
+    }
+
+    fn network(&mut self, text: &str) -> Option<IpNet> {
+        let network = network(text);
+        if network.is_none() {
+            self.fail(RateLimitError::Network(text.to_owned()));
+        }
+        network
+    }
+}
+
+/// What a request costs. By default 1, before the inner service is asked, whatever it answers.
+impl RateLimitBuilder {
+    /// What a request costs, by its head; 0 is free. Places in flight are one for each request.
+    pub fn cost(mut self, cost: impl Fn(&RequestHead<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        self.cost = Some(Arc::new(cost));
+        self
+    }
+
+    /// Counts only requests with such an answer: failed sign-ins, say. The cost is taken before, so that no crowd slips through together, and
+    /// given back when the answer does not count. A request that is dropped before its answer counts.
+    pub fn count_only(
+        mut self,
+        counts: impl Fn(&Answer<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.settle.counts = Some(Arc::new(counts));
+        self
+    }
+
+    /// What a request has cost after all, by the head of its answer: more is charged, though it be over, and less given back.
+    pub fn settle(mut self, cost: impl Fn(&Answer<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        self.settle.cost = Some(Arc::new(cost));
+        self
+    }
+
+    /// Charges quotas of [`Unit::ContentBytes`](super::super::Unit::ContentBytes) with the bytes of the answer's body, when it is over: those that were sent, also to whoever went
+    /// away. A request is admitted while such a quota has anything left.
+    pub fn settle_bytes(mut self) -> Self {
+        self.settle.bytes = true;
+        self
+    }
+
+    /// What a request costs that a [page cache](crate::Cache::page) within this layer answers from what it has stored; 0 is free. Default: as any
+    /// other.
+    pub fn hit_cost(mut self, cost: u64) -> Self {
+        self.settle.hit_cost = Some(cost);
+        self
+    }
+}
+
+/// What is told.
+impl RateLimitBuilder {
+    /// On which answers fields tell of quotas. Default: on those that refuse.
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.telling.fields = fields;
+        self
+    }
+
+    /// Which fields. Default: those of draft-ietf-httpapi-ratelimit-headers-11.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.telling.dialect = dialect;
+        self
+    }
+
+    /// Tells only clients that this picks: those that are signed in, say. Default: all.
+    pub fn tell_if(
+        mut self,
+        may: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.telling.only_to = Some(Arc::new(may));
+        self
+    }
+
+    /// Makes each `Retry-After` later by a random number of seconds up to this, so that clients who were refused together do not come back
+    /// together. It is never earlier than it has to be. Default: none.
+    pub fn retry_jitter(mut self, up_to: Duration) -> Self {
+        self.telling.jitter = up_to.as_secs();
+        self
+    }
+
+    /// The answer to what is refused. `Retry-After`, `Cache-Control: no-store` and the fields of quotas are added where it has none. Default: a
+    /// problem document (RFC 9457).
+    pub fn respond<B>(
+        mut self,
+        respond: impl Fn(&Refused<'_>) -> Response<B> + Send + Sync + 'static,
+    ) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.telling.respond_with(respond);
+        self
+    }
+
+    /// Where the time of day comes from that `X-RateLimit-Reset` may hold. Default: the machine's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.telling.clock = Arc::new(clock);
+        self
+    }
+}
+
+impl RateLimitBuilder {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it: see [`RateLimitError`].
+    pub fn build(self) -> Result<RateLimitLayer, RateLimitError> {
+        let (settle, telling) = (&self.settle, &self.telling);
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        if self.quotas.is_empty() {
+            return Err(RateLimitError::NoQuota(self.name));
+        }
+        for (place, given) in self.quotas.iter().enumerate() {
+            if let Some(quota) = given.fixed() {
+                quota.check().map_err(|source| RateLimitError::Quota {
+                    limit: self.name.clone(),
+                    place: place + 1,
+                    source,
+                })?;
+            }
+        }
+        let counts_bytes = |given: &Given| {
+            let quota = given.fixed();
+            quota.is_none_or(|quota| quota.counts() == Unit::ContentBytes)
+        };
+        if settle.bytes && !self.quotas.iter().any(counts_bytes) {
+            return Err(RateLimitError::NoQuotaOfBytes(self.name));
+        }
+        if telling.fields == Fields::Never && telling.only_to.is_some() {
+            return Err(RateLimitError::Contradiction("Fields::Never", "tell_if"));
+        }
+        if self.dry_run && self.wait.is_some() {
+            return Err(RateLimitError::Contradiction("dry_run", "wait"));
+        }
+        let fixed: Vec<_> = self.quotas.iter().map(Given::fixed).collect();
+        let names = policy_names(&self.name, &fixed).map_err(|error| match error {
+            PolicyNameError::Unprintable(name) => RateLimitError::Name(name),
+            PolicyNameError::Twice(policy) => RateLimitError::DuplicatePolicy {
+                limit: self.name.clone(),
+                policy,
+            },
+        })?;
+        let reads_form = self.quotas.iter().any(|given| given.by.reads_form());
+        let form_body = self.form_body.filter(|_| reads_form);
+        let mut policies = Vec::new();
+        let entries = self.quotas.into_iter().zip(names).map(|(given, name)| {
+            let policy = given
+                .fixed()
+                .and_then(|quota| Policy::of(name.clone(), quota));
+            let place = policy.map(|policy| {
+                policies.push(policy);
+                policies.len() - 1
+            });
+            Entry {
+                amount: given.amount,
+                by_digest: digest(&*given.by),
+                by: given.by,
+                name,
+                policy: place,
+            }
+        });
+        let entries = entries.collect();
+        let limit = Limit {
+            counters: self.limiter.counters(&self.name),
+            limiter: self.limiter,
+            name: self.name.into(),
+            entries,
+            policies,
+            scope: self.scope,
+            missing: self.missing,
+            cost: self.cost,
+            settle: self.settle,
+            telling: self.telling,
+            dry_run: self.dry_run,
+            switch: self.switch,
+            wait: self.wait,
+            form: form_body.map(|body| body(self.form_limit)),
+        };
+        Ok(RateLimitLayer {
+            limit: Arc::new(limit),
+        })
+    }
+
+    /// Remembers what is wrong, if it is the first thing.
+    fn fail(&mut self, problem: RateLimitError) {
+        self.problem.get_or_insert(problem);
+    }
+}
+
+impl Given {
+    fn fixed(&self) -> Option<&Quota> {
+        match &self.amount {
+            Amount::Fixed(quota) => Some(quota),
+            Amount::Computed(_) => None,
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+fn usual_form_body() -> Option<FormBody> {
+    Some(Box::new(|limit| {
+        ContentRule::new(limit, axum::body::Body::new)
+    }))
+}
+
+#[cfg(not(feature = "axum"))]
+fn usual_form_body() -> Option<FormBody> {
+    None
+}
+
+impl fmt::Debug for RateLimitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitBuilder")
+            .field("name", &self.name)
+            .field("quotas", &self.quotas.len())
+            .field("problem", &self.problem)
+            .finish_non_exhaustive()
+    }
+}
