@@ -8,6 +8,15 @@ mod in_flight;
 mod log;
 mod sliding_counter;
 
+#[cfg(test)]
+mod arrivals;
+#[cfg(test)]
+mod giving_tests;
+#[cfg(test)]
+mod guarantee_tests;
+#[cfg(test)]
+mod standing_tests;
+
 pub(crate) use self::fixed::{Fixed, Window};
 pub(crate) use self::gcra::Gcra;
 pub(crate) use self::in_flight::InFlight;
