@@ -130,12 +130,12 @@ fn keys_of_a_mebibyte_are_not_kept() {
     let limiter = limiter(1_000, &ManualClock::new());
     let quota = Quota::new(1, HOUR).unwrap();
     let mut name = vec![b'x'; 1 << 20];
-    for nth in 0..5 {
+    for nth in 0..2 {
         name[1 << 19] = nth;
         assert!(take(&limiter, &name, &quota).admitted);
         assert!(!take(&limiter, &name, &quota).admitted);
     }
-    assert_eq!(limiter.len(), 5);
+    assert_eq!(limiter.len(), 2);
 }
 
 #[test]
