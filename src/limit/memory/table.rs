@@ -65,6 +65,7 @@ impl Probe<'_> {
 }
 
 impl Policy {
+    #[inline]
     fn is_of(&self, probe: &Probe<'_>) -> bool {
         self.rule == probe.rule && *self.group == *probe.group
     }
@@ -76,6 +77,7 @@ impl Table {
     }
 
     /// Which entry is of this key. It stays so until something is evicted.
+    #[inline]
     pub(super) fn find(&self, probe: &Probe<'_>) -> Option<usize> {
         let mask = self.index.len().checked_sub(1)?;
         let mut at = probe.tag() as usize & mask;
@@ -86,7 +88,7 @@ impl Table {
             }
             if slot.tag == probe.tag() {
                 let entry = &self.entries[slot.entry as usize];
-                if entry.name == probe.name && entry.policy.is_of(probe) {
+                if entry.name.is(&probe.name) && entry.policy.is_of(probe) {
                     return Some(slot.entry as usize);
                 }
             }
