@@ -102,6 +102,17 @@ impl Decision {
         }
     }
 
+    /// The standing of one ask alone.
+    #[inline]
+    pub(crate) fn of_one(standing: Standing) -> Self {
+        let mut standings = SmallVec::new();
+        standings.push(standing);
+        Self {
+            standings,
+            estimated: false,
+        }
+    }
+
     /// The same, made by one node alone while the limiter could not be asked.
     #[must_use]
     pub const fn estimated(mut self) -> Self {

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use super::rule::{Fixed, Gcra, InFlight, Log, Rule, SlidingCounter};
 
+#[cfg(test)]
+#[path = "quota_tests.rs"]
+mod tests;
+
 /// The most that a quota admits in its window.
 const LARGEST_AMOUNT: u64 = 1_000_000_000_000;
 /// The longest log of admissions that is kept for one key.
@@ -18,6 +22,30 @@ const LONGEST_WINDOW: u64 = 10 * 366 * 86_400 * 1_000_000;
 const LONGEST_REFILL: u128 = 10 * LONGEST_WINDOW as u128;
 
 /// An amount that may be used over a window: `100/m`.
+///
+/// As text it is an amount, a slash and a window: a number, a unit, or both. Units are `s`, `m`, `h` and `d`, or `sec`, `second`, `min`,
+/// `minute`, `hour` and `day` with or without a plural s; a number alone is seconds. A day has 24 hours. `100/m` admits 100 at once, and then
+/// one every 600 ms ([`Algorithm::TokenBucket`]).
+///
+/// ```
+/// use std::num::{NonZeroU32, NonZeroU64};
+/// use larder::Quota;
+/// use larder::limit::Algorithm;
+///
+/// # fn main() -> Result<(), larder::limit::QuotaError> {
+/// let search: Quota = "100/m".parse()?;
+/// assert_eq!(search, Quota::per_minute(const { NonZeroU32::new(100).unwrap() }));
+///
+/// let exact: Quota = "20/5m".parse::<Quota>()?.strict();
+/// let aligned = "1000/day".parse::<Quota>()?.algorithm(Algorithm::FixedWindow);
+/// for quota in [search, exact, aligned] {
+///     quota.check()?;
+/// }
+/// // Zero is refused: `Quota::deny_all()` says that nothing is admitted.
+/// assert!("0/m".parse::<Quota>().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     kind: Kind,
@@ -41,22 +69,42 @@ enum Kind {
     },
 }
 
-/// How a quota is counted.
+/// How a quota is counted, and so how much it may admit at most.
+///
+/// L is the amount of the quota, w its window; a cost counts as so many. All are exact in whole microseconds, and what is refused counts
+/// nothing. "Any window" is one of length w that begins at any moment, its beginning included and its end not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// GCRA, which decides as a token bucket does.
+    /// The generic cell rate algorithm (GCRA), which decides exactly as a token bucket does: B at once, B being the
+    /// [burst](Quota::burst), and one more each T = w/L.
+    ///
+    /// In any closed interval of length W it admits at most B + ⌊W/T⌋. With a burst of L, which is the default, that is up to 2L − 1 in any
+    /// window: L at once, and the L − 1 that come back before the window is over. For at most L in any window choose
+    /// [`Quota::strict`]. It keeps one number for each key.
     #[default]
     TokenBucket,
-    /// A count for each window, aligned to the Unix epoch.
+    /// A count for each window, aligned to the Unix epoch: windows of a day begin at midnight UTC.
+    ///
+    /// At most L in each of these windows, and up to 2L in any window: L at the end of one and L at the beginning of the next. All keys are
+    /// new at the same moment, which many clients may wait for.
     FixedWindow,
-    /// A count for each window, which begins with the first request that finds none.
+    /// A count for each window, which begins with the first request after the last one has ended.
+    ///
+    /// At most L in each of these windows, and up to 2L in any window.
     FixedWindowFromFirst,
-    /// A count for each window, aligned to the epoch and an offset of each key.
+    /// A count for each window, aligned to the Unix epoch and an offset of each key, so that not all keys are new at the same moment.
+    ///
+    /// At most L in each of these windows, and up to 2L in any window.
     FixedWindowStaggered,
-    /// The count of this window, and the share of the last one that the sliding window still covers.
+    /// The count of this window, aligned to the Unix epoch, and that share of the count before it that the sliding window still covers.
+    ///
+    /// It is approximate, since it takes what was used in the last window to be spread evenly over it: at most L in each aligned window, and
+    /// fewer than 2L, up to 2L − 1, in any window. Right after each admission the estimate is at most L.
     SlidingCounter,
-    /// The moment of each admission.
+    /// The moment of each admission: at most L in *every* window.
+    ///
+    /// What comes exactly w after an admission no longer sees it. It keeps up to L entries for each key, so L is at most 10000.
     SlidingLog,
 }
 
@@ -218,6 +266,8 @@ impl Quota {
     }
 
     /// The most at once, for a token bucket. Default: the amount.
+    ///
+    /// The rate stays: `100/m` with a burst of 10 admits 10 at once and then one every 600 ms.
     #[must_use]
     pub const fn burst(mut self, most: NonZeroU64) -> Self {
         if let Kind::Rate { burst, .. } = &mut self.kind {
@@ -226,7 +276,11 @@ impl Quota {
         self
     }
 
-    /// At most the amount in *any* window.
+    /// At most the amount in *any* window, where a token bucket admits up to a burst more.
+    ///
+    /// Without a burst the amount can be used at once, and the moment of each admission is kept
+    /// ([`SlidingLog`](Algorithm::SlidingLog)). With a [burst](Self::burst) of B, at most the amount L, it is a token bucket of B that is
+    /// filled more slowly, by one each w/(L − B + 1): so B at once and L in any window, in one number for each key.
     #[must_use]
     pub const fn strict(mut self) -> Self {
         if let Kind::Rate { strict, .. } = &mut self.kind {
@@ -402,8 +456,8 @@ impl FromStr for Quota {
         };
         let seconds: u64 = match unit {
             "" if digits > 0 => 1,
-            "s" | "sec" | "second" | "seconds" => 1,
-            "m" | "min" | "minute" | "minutes" => 60,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60,
             "h" | "hour" | "hours" => 3_600,
             "d" | "day" | "days" => 86_400,
             _ => return Err(refuse("its unit is none of s, m, h, d")),
@@ -426,6 +480,7 @@ impl TryFrom<&str> for Quota {
     }
 }
 
+/// As it can be written, but for windows that are no whole seconds.
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -433,7 +488,16 @@ impl fmt::Display for Quota {
             Kind::Denied => f.write_str("nothing"),
             Kind::InFlight(most) => write!(f, "{most} in flight"),
             Kind::Rate { amount, window, .. } => {
-                write!(f, "{amount}/{:?}", Duration::from_micros(window))
+                let seconds = window / 1_000_000;
+                match (window % 1_000_000, seconds) {
+                    (0, 86_400) => write!(f, "{amount}/d"),
+                    (0, 3_600) => write!(f, "{amount}/h"),
+                    (0, 60) => write!(f, "{amount}/m"),
+                    (0, 1) => write!(f, "{amount}/s"),
+                    (0, seconds) => write!(f, "{amount}/{seconds}s"),
+                    // What no text can say.
+                    _ => write!(f, "{amount}/{:?}", Duration::from_micros(window)),
+                }
             }
         }
     }

@@ -50,6 +50,7 @@ type Tables<'a> = SmallVec<[(usize, MutexGuard<'a, Table>); 2]>;
 type Overflow<'a> = Option<overflow::Shared<'a>>;
 
 impl Shared {
+    #[inline]
     pub(super) fn decide(
         &self,
         action: Action,
@@ -58,12 +59,13 @@ impl Shared {
         if let [ask] = asks
             && let Some(standing) = self.decide_known(action, ask)?
         {
-            return Ok(Decision::new([standing]));
+            return Ok(Decision::of_one(standing));
         }
         self.decide_all(action, asks)
     }
 
     /// One quota, of a key that has a state.
+    #[inline]
     fn decide_known(
         &self,
         action: Action,
@@ -99,6 +101,7 @@ impl Shared {
         }))
     }
 
+    #[inline(never)]
     fn decide_all(&self, action: Action, asks: &[Ask<'_>]) -> Result<Decision, LimiterError> {
         let (mut places, of_ask) = self.places(action, asks)?;
         let mut tables = self.lock(&mut places);
@@ -148,6 +151,7 @@ impl Shared {
         Ok(Decision::new(standings))
     }
 
+    #[inline]
     fn probe<'a>(&self, ask: &Ask<'a>) -> Result<Probe<'a>, LimiterError> {
         let rule = ask.quota.rule()?;
         let group = ask.key.group();

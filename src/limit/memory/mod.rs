@@ -136,11 +136,14 @@ impl MemoryLimiter {
 }
 
 impl Shared {
+    #[inline]
     fn hash(&self, rule: &Rule, group: &str, name: &Name) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         rule.hash(&mut hasher);
         hasher.write(group.as_bytes());
-        name.hash(&mut hasher);
+        for word in name.words() {
+            hasher.write_u64(*word);
+        }
         hasher.finish()
     }
 
@@ -184,6 +187,7 @@ impl fmt::Debug for MemoryLimiter {
 
 #[async_trait]
 impl Limiter for MemoryLimiter {
+    #[inline]
     fn decide_now(&self, action: Action, asks: &[Ask<'_>]) -> Poll<Result<Decision, LimiterError>> {
         Poll::Ready(self.shared.decide(action, asks))
     }

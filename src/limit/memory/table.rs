@@ -65,6 +65,7 @@ impl Probe<'_> {
 }
 
 impl Policy {
+    #[inline]
     fn is_of(&self, probe: &Probe<'_>) -> bool {
         self.rule == probe.rule && *self.group == *probe.group
     }
@@ -76,6 +77,7 @@ impl Table {
     }
 
     /// Which entry is of this key. It stays so until something is evicted.
+    #[inline]
     pub(super) fn find(&self, probe: &Probe<'_>) -> Option<usize> {
         let mask = self.index.len().checked_sub(1)?;
         let mut at = probe.tag() as usize & mask;
@@ -86,7 +88,7 @@ impl Table {
             }
             if slot.tag == probe.tag() {
                 let entry = &self.entries[slot.entry as usize];
-                if entry.name == probe.name && entry.policy.is_of(probe) {
+                if entry.name.is(&probe.name) && entry.policy.is_of(probe) {
                     return Some(slot.entry as usize);
                 }
             }
@@ -228,6 +230,90 @@ impl Table {
         ];
         for entry in 0..self.entries.len() {
             self.point(self.entries[entry].tag, entry);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    /// For how many entries there is memory.
+    pub(super) fn room(&self) -> usize {
+        self.entries.capacity().max(self.index.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limit::Quota;
+    use crate::limit::rule::At;
+
+    fn probe(rule: Rule, number: u8) -> Probe<'static> {
+        Probe {
+            rule,
+            group: if number % 2 == 0 { "even" } else { "odd" },
+            name: Name::of(&[number / 2]),
+            // So that many collide, at the end of the index too.
+            hash: u64::from(number % 7) * 0x3FFF_FFFF,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn what_was_inserted_is_found_until_it_is_dropped(steps in proptest::collection::vec((any::<u8>(), 0..20_usize), 1..300)) {
+            let rule = Quota::new(1, std::time::Duration::from_secs(1)).unwrap().rule().unwrap();
+            let mut table = Table::default();
+            // When each is as good as new.
+            let mut model = std::collections::HashMap::new();
+            for (now, (number, looks)) in (1_000_000..).step_by(50_000).zip(steps) {
+                let probe = probe(rule, number);
+                if table.find(&probe).is_none() {
+                    prop_assert!(!model.contains_key(&number));
+                    let mut state = rule.fresh();
+                    rule.take(&mut state, At { now, offset: 0 }, 1);
+                    table.insert(&probe, state);
+                    model.insert(number, now + 1_000_000);
+                }
+                let keep = self::probe(rule, 3);
+                let evicted = table.evict(looks, now, &[keep.tag()]);
+                let before = model.len();
+                model.retain(|number, fresh_at: &mut u64| {
+                    let is_kept = table.find(&self::probe(rule, *number)).is_some();
+                    assert!(is_kept || (*fresh_at <= now && *number != 3));
+                    is_kept
+                });
+                prop_assert_eq!(before - evicted, model.len());
+                prop_assert_eq!(table.len(), model.len());
+            }
+            let all = table.len();
+            table.evict(all, u64::MAX, &[]);
+            prop_assert_eq!(table.len(), 0);
+            prop_assert!(table.room() < 100);
+        }
+    }
+
+    #[test]
+    fn only_what_is_as_good_as_new_is_dropped() {
+        let rule = Quota::new(1, std::time::Duration::from_secs(1))
+            .unwrap()
+            .rule()
+            .unwrap();
+        let mut table = Table::default();
+        for number in 0..100 {
+            let mut state = rule.fresh();
+            let now = u64::from(number) * 1_000;
+            rule.take(&mut state, At { now, offset: 0 }, 1);
+            table.insert(&probe(rule, number), state);
+        }
+        // The first fifty were taken a second ago or longer.
+        assert_eq!(table.evict(100, 1_049_000, &[]), 50);
+        for number in 0..100 {
+            let is_kept = table.find(&probe(rule, number)).is_some();
+            assert_eq!(is_kept, number >= 50, "{number}");
         }
     }
 }

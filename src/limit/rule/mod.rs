@@ -8,6 +8,15 @@ mod in_flight;
 mod log;
 mod sliding_counter;
 
+#[cfg(test)]
+mod arrivals;
+#[cfg(test)]
+mod giving_tests;
+#[cfg(test)]
+mod guarantee_tests;
+#[cfg(test)]
+mod standing_tests;
+
 #[cfg(feature = "redis")]
 pub(crate) use self::fixed::Alignment;
 pub(crate) use self::fixed::{Fixed, Window};
