@@ -265,7 +265,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(100))]
+        #![proptest_config(ProptestConfig::with_cases(30))]
 
         #[test]
         fn what_was_inserted_is_found_until_it_is_dropped(steps in proptest::collection::vec((any::<u8>(), 0..20_usize), 1..300)) {
