@@ -57,7 +57,7 @@ impl Shared {
         asks: &[Ask<'_>],
     ) -> Result<Decision, LimiterError> {
         if let [ask] = asks
-            && let Some(standing) = self.decide_known(action, ask)?
+            && let Some(standing) = self.decide_known(action, ask, ask.quota.rule()?)
         {
             return Ok(Decision::of_one(standing));
         }
@@ -66,29 +66,23 @@ impl Shared {
 
     /// One quota, of a key that has a state.
     #[inline]
-    fn decide_known(
-        &self,
-        action: Action,
-        ask: &Ask<'_>,
-    ) -> Result<Option<Standing>, LimiterError> {
-        let probe = self.probe(ask)?;
-        if self.is_of_overflow(action, ask, &probe.rule) {
-            return Ok(None);
-        }
-        if !probe.rule.is_counted() {
+    fn decide_known(&self, action: Action, ask: &Ask<'_>, rule: Rule) -> Option<Standing> {
+        if !rule.is_counted() {
             let at = At { now: 0, offset: 0 };
-            return Ok(Some(probe.rule.look(&State::None, at, ask.cost)));
+            return Some(rule.look(&State::None, at, ask.cost));
         }
+        if is_of_overflow(action, ask, &rule) {
+            return None;
+        }
+        let probe = self.probe(ask, rule);
         let mut table = self.shards[self.shard(probe.hash)].lock();
-        let Some(entry) = table.find(&probe) else {
-            return Ok(None);
-        };
+        let entry = table.find(&probe)?;
         let at = At {
             now: self.clock.micros(),
             offset: probe.hash,
         };
         let state = table.state(entry);
-        Ok(Some(match action {
+        Some(match action {
             Action::Acquire => probe.rule.acquire(state, at, ask.cost),
             Action::Peek => probe.rule.look(state, at, ask.cost),
             _ => {
@@ -98,7 +92,7 @@ impl Shared {
                     ..probe.rule.look(state, at, 0)
                 }
             }
-        }))
+        })
     }
 
     #[inline(never)]
@@ -151,23 +145,16 @@ impl Shared {
         Ok(Decision::new(standings))
     }
 
-    #[inline]
-    fn probe<'a>(&self, ask: &Ask<'a>) -> Result<Probe<'a>, LimiterError> {
-        let rule = ask.quota.rule()?;
+    #[inline(always)]
+    fn probe<'a>(&self, ask: &Ask<'a>, rule: Rule) -> Probe<'a> {
         let group = ask.key.group();
         let name = Name::of(ask.key.name());
-        Ok(Probe {
+        Probe {
             hash: self.hash(&rule, group, &name),
             rule,
             group,
             name,
-        })
-    }
-
-    fn is_of_overflow(&self, action: Action, ask: &Ask<'_>, rule: &Rule) -> bool {
-        action == Action::GiveBack
-            && ask.receipt == IN_OVERFLOW
-            && matches!(rule, Rule::InFlight(_))
+        }
     }
 
     /// The places of a call, and which of them each ask means.
@@ -180,8 +167,8 @@ impl Shared {
         let mut places: SmallVec<[Place<'a>; 2]> = SmallVec::new();
         let mut of_ask = SmallVec::new();
         for ask in asks {
-            let probe = self.probe(ask)?;
-            let from_overflow = self.is_of_overflow(action, ask, &probe.rule);
+            let probe = self.probe(ask, ask.quota.rule()?);
+            let from_overflow = is_of_overflow(action, ask, &probe.rule);
             let known = places.iter().position(|place| {
                 place.probe.is_same(&probe) && place.from_overflow == from_overflow
             });
@@ -191,7 +178,7 @@ impl Shared {
                     places[known].cost = places[known].cost.saturating_add(ask.cost);
                 }
                 None => places.push(Place {
-                    target: Target::Passing(probe.rule.fresh()),
+                    target: Target::Passing(State::None),
                     probe,
                     cost: ask.cost,
                     from_overflow,
@@ -325,6 +312,12 @@ impl Place<'_> {
             (Target::New(state) | Target::Passing(state) | Target::Overflow(state), _) => state,
         }
     }
+}
+
+/// Is it to be given back to what newcomers share?
+#[inline]
+fn is_of_overflow(action: Action, ask: &Ask<'_>, rule: &Rule) -> bool {
+    action == Action::GiveBack && ask.receipt == IN_OVERFLOW && matches!(rule, Rule::InFlight(_))
 }
 
 /// Changes a state.

@@ -165,6 +165,7 @@ impl Shared {
 }
 
 impl Shard {
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -139,6 +139,27 @@ fn keys_of_a_mebibyte_are_not_kept() {
 }
 
 #[test]
+fn a_known_key_allocates_nothing() {
+    let limiter = limiter(1_000, &ManualClock::new());
+    for quota in each(100, HOUR) {
+        let ask = Ask::new(LimitKey::new("tests", b"k"), &quota);
+        let other = Ask::new(LimitKey::new("tests", b"another"), &quota);
+        for asks in [&[ask][..], &[ask, other]] {
+            let _ = limiter.decide_now(Action::Acquire, asks);
+            for action in [Action::Acquire, Action::Peek, Action::Charge] {
+                let counted = allocation_counter::measure(|| {
+                    let Poll::Ready(Ok(decision)) = limiter.decide_now(action, asks) else {
+                        panic!("it decides at once");
+                    };
+                    assert!(decision.is_admitted());
+                });
+                assert_eq!(counted.count_total, 0, "{action:?} {quota:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn newcomers_share_one_state_when_there_is_no_room() {
     for quota in each(5, HOUR) {
         let clock = ManualClock::new();

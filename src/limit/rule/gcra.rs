@@ -31,6 +31,7 @@ impl Gcra {
 
     /// What is not worked off yet. More than twice the capacity cannot be owed: a state that says so is of a clock that has stepped back by
     /// more than a refill, and holds nobody.
+    #[inline]
     fn owed(&self, tat: u128, now: u64) -> u128 {
         let owed = tat.saturating_sub(self.time(now));
         match owed <= 2 * self.capacity() {
@@ -39,7 +40,8 @@ impl Gcra {
         }
     }
 
-    fn standing(&self, owed: u128, cost: u64) -> Standing {
+    #[inline]
+    fn standing(&self, owed: u128, cost: u64, receipt: Receipt) -> Standing {
         let capacity = self.capacity();
         let until = |owed: u128, capacity: u128| {
             narrow(divided_up(owed.saturating_sub(capacity), self.rate))
@@ -59,26 +61,24 @@ impl Gcra {
                 false => 0,
             },
             full: until(owed, 0),
-            receipt: Receipt::NONE,
+            receipt,
         }
     }
 
     pub(super) fn look(&self, tat: u128, now: u64, cost: u64) -> Standing {
-        self.standing(self.owed(tat, now), cost)
+        self.standing(self.owed(tat, now), cost, Receipt::NONE)
     }
 
     /// `look`, and `take` where it is admitted, in one.
+    #[inline]
     pub(super) fn acquire(&self, tat: &mut u128, now: u64, cost: u64) -> Standing {
         let owed = self.owed(*tat, now);
         let with_cost = owed + self.work(cost);
         if cost == 0 || with_cost > self.capacity() {
-            return self.standing(owed, cost);
+            return self.standing(owed, cost, Receipt::NONE);
         }
         *tat = self.time(now) + with_cost;
-        Standing {
-            receipt: Receipt::new(now),
-            ..self.standing(with_cost, 0)
-        }
+        self.standing(with_cost, 0, Receipt::new(now))
     }
 
     pub(super) fn take(&self, tat: &mut u128, now: u64, cost: u64) -> Receipt {

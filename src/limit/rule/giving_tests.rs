@@ -87,7 +87,7 @@ fn kept(rule: &Rule, visits: &[Visit]) -> Arrivals {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn what_is_given_back_lets_no_more_through((amount, window, visits) in visits()) {

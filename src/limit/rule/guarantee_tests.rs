@@ -21,7 +21,7 @@ fn gcra(rule: Rule) -> Gcra {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_fixed_window_admits_the_amount_in_each_and_twice_that_in_any((amount, window, arrivals) in limits_and_arrivals()) {

@@ -208,6 +208,21 @@ fn nothing_drifts_over_billions_of_units() {
     assert_eq!(state, State::Arrival(worked_off));
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn divisions_are_exact(shift in 0..63_u32, a: u64, b: u64) {
+        let b = (b >> shift).max(1);
+        // Near a multiple, where rounding would show.
+        let near = (a >> shift.min(40)) / b * b;
+        for a in [a, a >> 12, near.saturating_sub(1), near, near.saturating_add(1)] {
+            prop_assert_eq!(super::divided(u128::from(a), b), u128::from(a) / u128::from(b));
+            prop_assert_eq!(super::divided_up(u128::from(a), b), u128::from(a).div_ceil(u128::from(b)));
+        }
+    }
+}
+
 #[test]
 fn in_flight_counts_what_is_held() {
     let rule = Quota::in_flight(std::num::NonZeroU32::new(3).unwrap())
