@@ -153,6 +153,10 @@ impl RateLimiter {
     }
 
     /// A permit, or why there is none.
+    #[allow(
+        clippy::result_large_err,
+        reason = "a permit is larger, and a refusal must not allocate"
+    )]
     pub(crate) fn made(
         &self,
         claims: Claims,

@@ -29,6 +29,9 @@ use super::decision::{Decision, Standing, Wait};
 use super::limiter::{Limiter, LimiterError};
 use crate::clock::{Clock, SystemClock};
 
+/// How many leases a node holds, about; what comes beyond them asks the limiter each time.
+const MOST_LEASES: usize = 65_536;
+
 /// A limiter that is asked for small batches, so that most decisions cost no round trip; clones share their leases.
 ///
 /// The first call of a key borrows what it costs and no more. While the key is hot, each batch is twice as large as the last, up to a tenth of what the quota
@@ -129,9 +132,6 @@ impl Leased {
         )
     }
 }
-
-/// How many leases a node holds, about; what comes beyond them asks the limiter each time.
-const MOST_LEASES: usize = 65_536;
 
 #[async_trait]
 impl Limiter for Leased {

@@ -1,7 +1,7 @@
 //! The leases of a node, in shards, bounded in number.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -27,10 +27,12 @@ pub(super) struct Table {
 #[derive(Default)]
 #[repr(align(128))]
 struct Shard {
-    leases: Mutex<HashMap<u64, Entry, RandomState>>,
+    leases: Mutex<Leases>,
     /// Somebody has borrowed, or has given up.
     borrowed: Notify,
 }
+
+type Leases = HashMap<u64, Entry, RandomState>;
 
 struct Entry {
     rule: Rule,
@@ -75,9 +77,7 @@ impl Table {
                     ask.cost <= rule.capacity() && ask.key.name().len() <= LONGEST_NAME
                 }
             };
-            let mut hasher = self.hasher.build_hasher();
-            (rule, ask.key).hash(&mut hasher);
-            let hash = hasher.finish();
+            let hash = self.hasher.hash_one((rule, ask.key));
             // Asks that count together are for the limiter.
             if !can_be_lent || places.iter().any(|place| place.hash == hash) {
                 return None;
@@ -117,7 +117,7 @@ impl Table {
 /// Some shards, locked.
 pub(super) struct Locked<'a> {
     most: usize,
-    guards: SmallVec<[(usize, MutexGuard<'a, HashMap<u64, Entry, RandomState>>); 2]>,
+    guards: SmallVec<[(usize, MutexGuard<'a, Leases>); 2]>,
 }
 
 impl Locked<'_> {
@@ -168,7 +168,7 @@ impl Locked<'_> {
         }
     }
 
-    fn shard(&mut self, place: &Place) -> Option<&mut HashMap<u64, Entry, RandomState>> {
+    fn shard(&mut self, place: &Place) -> Option<&mut Leases> {
         let index = place.shard();
         let mut guards = self.guards.iter_mut();
         guards

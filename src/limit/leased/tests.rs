@@ -157,7 +157,6 @@ fn what_is_given_back_is_spent_again() {
         let receipt = taken.standings()[0].receipt;
         let back = ask(b"k1", &quota).receipt(receipt);
         decided(&leased, Action::GiveBack, &[back]);
-        // A second time it is not there any more, or there is nothing to give.
     }
     let admitted = (0..200).filter(|_| acquire(&leased, &quota, 1)).count();
     assert!((90..=100).contains(&admitted), "{admitted}");

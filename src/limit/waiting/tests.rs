@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::super::testing::{Far, TokioClock, quota};
-use super::super::{MemoryLimiter, Quota, RateLimiter, Wait};
+use super::super::{Ask, LimitKey, MemoryLimiter, Quota, RateLimiter, Wait};
 use super::Waiting;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -174,8 +174,8 @@ async fn nobody_waits_for_a_key_that_only_another_is_waiting_for() {
         async move {
             let (own, all) = (slow(), [quota("1000/s")]);
             let asks = [
-                super::super::Ask::new(super::super::LimitKey::new("", key.as_bytes()), &own[0]),
-                super::super::Ask::new(super::super::LimitKey::new("", b"all"), &all[0]),
+                Ask::new(LimitKey::new("", key.as_bytes()), &own[0]),
+                Ask::new(LimitKey::new("", b"all"), &all[0]),
             ];
             limiter.acquire_all(&asks).wait(9 * SECOND).await.unwrap();
         }
