@@ -1,9 +1,8 @@
 //! One call after the other: a script for each part, and what follows from its answer.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::redis::Value;
 use smallvec::SmallVec;
 
 use super::super::ask::{Action, Ask};
@@ -12,8 +11,9 @@ use super::super::limiter::LimiterError;
 use super::batch::{self, Answer, Batch, Item, Nonsense};
 use super::join;
 use super::link::{Link, unavailable};
-use super::names::{Name, Names};
+use super::names::Names;
 use super::places::Places;
+use super::renewal;
 use crate::background::Background;
 use crate::store::redis::Script;
 
@@ -21,21 +21,14 @@ static DECIDE: Script = Script::new(concat!(
     include_str!("scripts/clock.lua"),
     include_str!("scripts/decide.lua")
 ));
-static RENEW: Script = Script::new(concat!(
-    include_str!("scripts/clock.lua"),
-    include_str!("scripts/renew.lua")
-));
-
-/// So many keys are renewed by one script.
-const RENEWED_AT_ONCE: usize = 256;
 
 /// What the clones of a limiter share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) link: Arc<dyn Link>,
     names: Names,
-    lease: Duration,
-    places: Places,
+    pub(super) lease: Duration,
+    pub(super) places: Places,
     background: Background,
     script: &'static Script,
 }
@@ -179,7 +172,11 @@ impl Shared {
     }
 
     /// Runs the script for items that lie together.
-    async fn ask(&self, action: Action, items: &[&Item]) -> Result<Answer, LimiterError> {
+    pub(super) async fn ask(
+        &self,
+        action: Action,
+        items: &[&Item],
+    ) -> Result<Answer, LimiterError> {
         let letter: &[u8] = match action {
             Action::Acquire => b"A",
             Action::Peek => b"P",
@@ -202,59 +199,12 @@ impl Shared {
     fn hold(self: &Arc<Self>, items: &[&Item]) {
         for (name, place) in items.iter().filter_map(|item| item.place()) {
             if self.places.hold(name, place) {
-                let renewing = renew(Arc::downgrade(self), self.lease / 3);
+                let renewing = renewal::renew(Arc::downgrade(self), self.lease / 3);
                 if !self.background.spawn(Box::pin(renewing)) {
                     self.places.stopped();
                 }
             }
         }
-    }
-
-    /// Renews what is held. Is anything?
-    async fn renew_held(&self) -> bool {
-        let Some(held) = self.places.to_renew() else {
-            return false;
-        };
-        for part in self.by_tag(held) {
-            for some in part.chunks(RENEWED_AT_ONCE) {
-                // What could not be renewed is taken anew, if need be, the next time.
-                drop(self.renew_some(some).await);
-            }
-        }
-        true
-    }
-
-    fn by_tag(&self, held: Vec<(Name, Vec<(u64, u64)>)>) -> Vec<Vec<(Name, Vec<(u64, u64)>)>> {
-        if self.link.reaches_all() {
-            return vec![held];
-        }
-        let mut parts = std::collections::HashMap::<String, Vec<_>>::new();
-        for key in held {
-            parts.entry(key.0.tag().to_owned()).or_default().push(key);
-        }
-        parts.into_values().collect()
-    }
-
-    async fn renew_some(&self, held: &[(Name, Vec<(u64, u64)>)]) -> Result<(), LimiterError> {
-        let lease = micros(self.lease).to_string();
-        let packed: Vec<Vec<u8>> = held.iter().map(|(_, places)| packed(places)).collect();
-        let keys: Vec<&[u8]> = held.iter().map(|(key, _)| key.text.as_bytes()).collect();
-        let mut arguments: Vec<&[u8]> = vec![lease.as_bytes()];
-        arguments.extend(packed.iter().map(|packed| &packed[..]));
-        let answer = self.link.run(&RENEW, &keys, &arguments).await;
-        let answer = answer.map_err(unavailable)?;
-        // What was given back in the meantime must not be there again.
-        let ghosts: Vec<u64> = names(&answer)
-            .into_iter()
-            .filter(|name| !self.places.has(*name))
-            .collect();
-        for (key, places) in held {
-            for (name, count) in places.iter().filter(|(name, _)| ghosts.contains(name)) {
-                let item = Item::ghost(key.clone(), *name, *count);
-                self.ask(Action::GiveBack, &[&item]).await?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -299,41 +249,7 @@ impl Drop for Shared {
     }
 }
 
-/// Renews what is held, as long as anything is.
-async fn renew(shared: Weak<Shared>, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        if !shared.renew_held().await {
-            return;
-        }
-    }
-}
-
-fn packed(places: &[(u64, u64)]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(16 * places.len());
-    for (name, count) in places {
-        bytes.extend(name.to_le_bytes());
-        bytes.extend(batch::double(*count));
-    }
-    bytes
-}
-
-/// The names of places that the script answers.
-fn names(answer: &Value) -> Vec<u64> {
-    let Value::Array(values) = answer else {
-        return Vec::new();
-    };
-    let name = |value: &Value| match value {
-        Value::BulkString(bytes) => Some(u64::from_le_bytes(bytes.as_slice().try_into().ok()?)),
-        _ => None,
-    };
-    values.iter().filter_map(name).collect()
-}
-
-fn micros(span: Duration) -> u64 {
+pub(super) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -42,6 +42,7 @@ mod limiter;
 mod link;
 mod names;
 mod places;
+mod renewal;
 
 #[cfg(test)]
 mod tests;

@@ -107,8 +107,7 @@ fn group(text: &mut String, group: &str) {
 
 /// The parameters of a rule: another amount, window or burst counts anew.
 fn rule(text: &mut String, rule: &Rule) {
-    // Writing to a string cannot fail.
-    drop(match rule {
+    let written = match rule {
         Rule::Unlimited | Rule::Denied => Ok(()),
         Rule::Gcra(rule) => write!(text, "g{}/{}/{}", rule.rate, rule.period, rule.burst),
         Rule::Fixed(rule) => {
@@ -122,7 +121,8 @@ fn rule(text: &mut String, rule: &Rule) {
         Rule::Counter(rule) => write!(text, "c{}/{}", rule.amount, rule.window),
         Rule::Log(rule) => write!(text, "l{}/{}", rule.amount, rule.window),
         Rule::InFlight(rule) => write!(text, "p{}", rule.most),
-    });
+    };
+    debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }
 
 fn hex(text: &mut String, bytes: &[u8]) {

@@ -12,11 +12,11 @@ use crate::store::random;
 pub(super) struct Places {
     /// Names of places are unique among all nodes: they count on from a random number.
     next: AtomicU64,
-    held: Mutex<Held>,
+    held: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct Inner {
     places: HashMap<u64, Place>,
     renewing: bool,
 }
@@ -27,6 +27,9 @@ pub(super) struct Place {
     pub(super) key: Name,
     pub(super) count: u64,
 }
+
+/// A key, and the places under it: what each is called, and how much it counts.
+pub(super) type Held = (Name, Vec<(u64, u64)>);
 
 impl Places {
     pub(super) fn new() -> Self {
@@ -66,13 +69,13 @@ impl Places {
     }
 
     /// What is held, by key. None where it is nothing; then it is no longer renewed.
-    pub(super) fn to_renew(&self) -> Option<Vec<(Name, Vec<(u64, u64)>)>> {
+    pub(super) fn to_renew(&self) -> Option<Vec<Held>> {
         let mut held = self.lock();
         if held.places.is_empty() {
             held.renewing = false;
             return None;
         }
-        let mut keys: HashMap<&str, (Name, Vec<(u64, u64)>)> = HashMap::new();
+        let mut keys: HashMap<&str, Held> = HashMap::new();
         for (name, place) in &held.places {
             let key = keys.entry(&place.key.text);
             let (_, places) = key.or_insert_with(|| (place.key.clone(), Vec::new()));
@@ -86,7 +89,7 @@ impl Places {
         self.lock().renewing = false;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
