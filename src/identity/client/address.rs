@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use smallvec::SmallVec;
 
 /// The client's address, as [`ClientIpLayer`](super::ClientIpLayer) found it.
 ///
@@ -94,11 +95,11 @@ impl Prefixes {
     }
 
     /// The same for all addresses that count as one, and told apart from every other, a network of another length included.
-    pub(super) fn bytes(self, client: ClientIp) -> Vec<u8> {
+    pub(super) fn bytes(self, client: ClientIp) -> SmallVec<[u8; 17]> {
         let network = self.network(client);
         let mut bytes = match network.network() {
-            IpAddr::V4(addr) => addr.octets().to_vec(),
-            IpAddr::V6(addr) => addr.octets().to_vec(),
+            IpAddr::V4(addr) => SmallVec::from_slice(&addr.octets()),
+            IpAddr::V6(addr) => SmallVec::from_slice(&addr.octets()),
         };
         bytes.push(network.prefix_len());
         bytes

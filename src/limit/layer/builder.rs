@@ -1,4 +1,4 @@
-//! Options of a limit, checked when it is built.
+//! The options of a limit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use http_body::Body;
 use ipnet::IpNet;
 
 use super::answer::Answer;
-use super::claimed::{Missing, digest};
+use super::claimed::Missing;
 use super::error::RateLimitError;
-use super::limit::{Amount, Computed, Cost, Entry, Limit, RateLimitLayer};
+use super::limit::{Amount, Computed, Cost};
 use super::refused::{Refused, Telling};
 use super::scope::{Methods, Scope, network};
 use super::settle::Settle;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identify;
-use crate::limit::answer::{Dialect, Fields, Policy, PolicyNameError, policy_names};
+use crate::limit::answer::{Dialect, Fields};
 use crate::limit::handle::RateLimiter;
-use crate::limit::quota::{Quota, QuotaError, Unit};
+use crate::limit::quota::{Quota, QuotaError};
 use crate::limit::switch::Switch;
 use crate::limit::waiting::Waiting;
 use crate::page::{BoxError, ContentRule, ReplayedBody};
@@ -29,7 +29,7 @@ use crate::request::RequestHead;
 /// How much of a form is read, in bytes.
 const USUAL_FORM: usize = 16 * 1_024;
 
-/// Builds a [`RateLimitLayer`].
+/// Builds a [`RateLimitLayer`](super::RateLimitLayer).
 ///
 /// ```
 /// use http::{HeaderName, Method};
@@ -51,30 +51,30 @@ const USUAL_FORM: usize = 16 * 1_024;
 /// ```
 #[must_use]
 pub struct RateLimitBuilder {
-    limiter: RateLimiter,
-    name: String,
-    quotas: Vec<Given>,
-    scope: Scope,
-    missing: Missing,
-    cost: Option<Cost>,
-    settle: Settle,
-    telling: Telling,
-    dry_run: bool,
-    switch: Option<Switch>,
-    wait: Option<Waiting>,
-    form_limit: usize,
-    form_body: Option<FormBody>,
+    pub(super) limiter: RateLimiter,
+    pub(super) name: String,
+    pub(super) quotas: Vec<Given>,
+    pub(super) scope: Scope,
+    pub(super) missing: Missing,
+    pub(super) cost: Option<Cost>,
+    pub(super) settle: Settle,
+    pub(super) telling: Telling,
+    pub(super) dry_run: bool,
+    pub(super) switch: Option<Switch>,
+    pub(super) wait: Option<Waiting>,
+    pub(super) form_limit: usize,
+    pub(super) form_body: Option<FormBody>,
     /// The first thing that cannot be.
-    problem: Option<RateLimitError>,
+    pub(super) problem: Option<RateLimitError>,
 }
 
 /// A quota as it was given, and by what requests are told apart.
-struct Given {
-    amount: Amount,
-    by: Arc<dyn Identify>,
+pub(super) struct Given {
+    pub(super) amount: Amount,
+    pub(super) by: Arc<dyn Identify>,
 }
 
-type FormBody = Box<dyn FnOnce(usize) -> ContentRule + Send>;
+pub(super) type FormBody = Box<dyn FnOnce(usize) -> ContentRule + Send>;
 
 impl RateLimiter {
     /// Begins a limit of this name: the group whose counters it uses, the name of its policy, and its label in statistics. Limits of one name
@@ -356,102 +356,9 @@ impl RateLimitBuilder {
 }
 
 impl RateLimitBuilder {
-    /// The layer.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that is wrong with it: see [`RateLimitError`].
-    pub fn build(self) -> Result<RateLimitLayer, RateLimitError> {
-        let (settle, telling) = (&self.settle, &self.telling);
-        if let Some(problem) = self.problem {
-            return Err(problem);
-        }
-        if self.quotas.is_empty() {
-            return Err(RateLimitError::NoQuota(self.name));
-        }
-        for (place, given) in self.quotas.iter().enumerate() {
-            if let Some(quota) = given.fixed() {
-                quota.check().map_err(|source| RateLimitError::Quota {
-                    limit: self.name.clone(),
-                    place: place + 1,
-                    source,
-                })?;
-            }
-        }
-        let counts_bytes = |given: &Given| {
-            let quota = given.fixed();
-            quota.is_none_or(|quota| quota.counts() == Unit::ContentBytes)
-        };
-        if settle.bytes && !self.quotas.iter().any(counts_bytes) {
-            return Err(RateLimitError::NoQuotaOfBytes(self.name));
-        }
-        if telling.fields == Fields::Never && telling.only_to.is_some() {
-            return Err(RateLimitError::Contradiction("Fields::Never", "tell_if"));
-        }
-        if self.dry_run && self.wait.is_some() {
-            return Err(RateLimitError::Contradiction("dry_run", "wait"));
-        }
-        let fixed: Vec<_> = self.quotas.iter().map(Given::fixed).collect();
-        let names = policy_names(&self.name, &fixed).map_err(|error| match error {
-            PolicyNameError::Unprintable(name) => RateLimitError::Name(name),
-            PolicyNameError::Twice(policy) => RateLimitError::DuplicatePolicy {
-                limit: self.name.clone(),
-                policy,
-            },
-        })?;
-        let reads_form = self.quotas.iter().any(|given| given.by.reads_form());
-        let form_body = self.form_body.filter(|_| reads_form);
-        let mut policies = Vec::new();
-        let entries = self.quotas.into_iter().zip(names).map(|(given, name)| {
-            let policy = given
-                .fixed()
-                .and_then(|quota| Policy::of(name.clone(), quota));
-            let place = policy.map(|policy| {
-                policies.push(policy);
-                policies.len() - 1
-            });
-            Entry {
-                amount: given.amount,
-                by_digest: digest(&*given.by),
-                by: given.by,
-                name,
-                policy: place,
-            }
-        });
-        let entries = entries.collect();
-        let limit = Limit {
-            counters: self.limiter.counters(&self.name),
-            limiter: self.limiter,
-            name: self.name.into(),
-            entries,
-            policies,
-            scope: self.scope,
-            missing: self.missing,
-            cost: self.cost,
-            settle: self.settle,
-            telling: self.telling,
-            dry_run: self.dry_run,
-            switch: self.switch,
-            wait: self.wait,
-            form: form_body.map(|body| body(self.form_limit)),
-        };
-        Ok(RateLimitLayer {
-            limit: Arc::new(limit),
-        })
-    }
-
     /// Remembers what is wrong, if it is the first thing.
     fn fail(&mut self, problem: RateLimitError) {
         self.problem.get_or_insert(problem);
-    }
-}
-
-impl Given {
-    fn fixed(&self) -> Option<&Quota> {
-        match &self.amount {
-            Amount::Fixed(quota) => Some(quota),
-            Amount::Computed(_) => None,
-        }
     }
 }
 

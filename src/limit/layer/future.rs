@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::LOCATION;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -127,10 +126,7 @@ impl Then {
     }
 
     fn finish<B: Body>(self, mut response: Response<B>) -> Response<RateLimitBody<B>> {
-        // Nothing tells whoever follows a redirection that there is nothing left for that (draft §6).
-        if self.tells
-            && !(response.status().is_redirection() && response.headers().contains_key(LOCATION))
-        {
+        if self.tells && self.taken.may_tell(response.status()) {
             let decision = self.taken.decision();
             self.taken.account(&decision).tell(response.headers_mut());
         }

@@ -72,6 +72,7 @@ pub(super) enum Amount {
 pub(super) type Computed = Arc<dyn Fn(&RequestHead<'_>) -> Option<Quota> + Send + Sync>;
 
 impl Limit {
+    #[cfg(feature = "axum")]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -85,6 +86,7 @@ impl Limit {
     }
 
     /// The name of the policy of a quota.
+    #[cfg(feature = "axum")]
     pub(crate) fn policy_name(&self, entry: usize) -> &str {
         self.entries.get(entry).map_or("", |entry| &entry.name)
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod build;
 mod builder;
 mod claimed;
 mod error;
@@ -14,7 +15,7 @@ mod scope;
 mod service;
 mod settle;
 mod taken;
-#[cfg(test)]
+#[cfg(all(test, feature = "axum"))]
 mod tests;
 
 pub use self::answer::Answer;

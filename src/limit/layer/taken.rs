@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use http::Extensions;
+use http::{Extensions, StatusCode};
 use smallvec::SmallVec;
 
 use super::answer::Answer;
@@ -35,7 +35,8 @@ enum Held {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(pub(crate) SmallVec<[SeenLimit; 1]>);
 
-/// A limit that a request has passed.
+/// A limit that a request has passed, as the extractor reads it.
+#[cfg_attr(not(feature = "axum"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub(crate) struct SeenLimit {
     pub(crate) limit: Arc<Limit>,
@@ -91,6 +92,11 @@ impl Taken {
         standings
             .map(|(standing, about)| (self.limit.policy_name(about.entry), standing.remaining))
             .collect()
+    }
+
+    /// Do fields stand on an answer of this status? A dry run tells as the refusal would.
+    pub(super) fn may_tell(&self, status: StatusCode) -> bool {
+        self.limit.telling.fields.stand_on(status, self.is_over())
     }
 
     pub(super) fn account<'a>(&'a self, decision: &'a Decision) -> Account<'a> {

@@ -3,6 +3,7 @@
 mod basics;
 mod cached;
 mod extractor;
+mod far;
 mod forms;
 mod identities;
 mod in_flight;
