@@ -79,12 +79,18 @@ fn routes(limits: &Limits, proxies: TrustedProxies) -> Result<Router, AnyError> 
     let search = limit("search").quota(limits.quota(SEARCH)?, user_or_address());
     let cache = Cache::builder(MemoryStore::new(8 * MIB)).build()?;
 
-    // Two limits, since they do not count the same. Every attempt counts by address: that is what keeps one machine from trying passwords.
-    let attempts = limit("sign-in").quota(limits.quota(SIGN_IN_BY_ADDRESS)?, client_ip());
-    // By account only failures count, or whoever signs in often would be locked out: that is what keeps many machines from trying the
-    // passwords of one account. The cost is taken before and given back after a success, so that no crowd slips through together.
-    let failures = limit("account")
-        .quota(limits.quota(SIGN_IN_BY_ACCOUNT)?, form_field("account"))
+    // By address, so that one machine cannot try passwords, and by account, so that many cannot try those of one. Failures alone count,
+    // or whoever signs in often would be locked out. The cost is taken before and given back after a success: no crowd slips through
+    // together. Both quotas admit an attempt, or neither is used.
+    let sign_ins = limit("sign-in")
+        .quota(
+            limits.quota(SIGN_IN_BY_ADDRESS)?.name("address"),
+            client_ip(),
+        )
+        .quota(
+            limits.quota(SIGN_IN_BY_ACCOUNT)?.name("account"),
+            form_field("account"),
+        )
         .count_only(|answer| answer.status() == StatusCode::UNAUTHORIZED);
 
     // By what it costs the server, not by how often it is asked for. What costs more than the quota ever holds is refused at once, and told so.
@@ -99,11 +105,7 @@ fn routes(limits: &Limits, proxies: TrustedProxies) -> Result<Router, AnyError> 
             "/search",
             get(found_in_catalogue).layer((search.build()?, cache.page(minutes(1)).shared())),
         )
-        // Whom the address stops does not count against an account.
-        .route(
-            "/sign-in",
-            post(sign_in).layer((attempts.build()?, failures.build()?)),
-        )
+        .route("/sign-in", post(sign_in).layer(sign_ins.build()?))
         .route("/report", get(make_report).layer(report.build()?))
         .fallback(async || Failure::NOT_FOUND)
         .method_not_allowed_fallback(async || Failure::METHOD_NOT_ALLOWED)
@@ -137,7 +139,7 @@ async fn about() -> Response {
             "form": "account, password",
             "password": format!("{} for any account", accounts::PASSWORD),
             "limit": format!(
-                "{SIGN_IN_BY_ADDRESS} for each address, and {SIGN_IN_BY_ACCOUNT} failures for each account"
+                "{SIGN_IN_BY_ADDRESS} failures for each address, and {SIGN_IN_BY_ACCOUNT} for each account"
             ),
         },
         "GET /report?rows=": {
