@@ -126,7 +126,8 @@ impl Then {
     }
 
     fn finish<B: Body>(self, mut response: Response<B>) -> Response<RateLimitBody<B>> {
-        if self.tells && self.taken.may_tell(response.status()) {
+        // Whoever is redirected comes again at once, and is not to be held up by what is left.
+        if self.tells && !response.status().is_redirection() {
             let decision = self.taken.decision();
             self.taken.account(&decision).tell(response.headers_mut());
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use http::{Extensions, StatusCode};
+use http::Extensions;
 use smallvec::SmallVec;
 
 use super::answer::Answer;
@@ -92,11 +92,6 @@ impl Taken {
         standings
             .map(|(standing, about)| (self.limit.policy_name(about.entry), standing.remaining))
             .collect()
-    }
-
-    /// Do fields stand on an answer of this status? A dry run tells as the refusal would.
-    pub(super) fn may_tell(&self, status: StatusCode) -> bool {
-        self.limit.telling.fields.stand_on(status, self.is_over())
     }
 
     pub(super) fn account<'a>(&'a self, decision: &'a Decision) -> Account<'a> {
