@@ -514,7 +514,8 @@ proptest! {
         let mut headers = there.clone();
         tell(Dialect::Draft7, policies, &told, 0, &mut headers);
         let read: Option<Dictionary> = dictionary(&headers, &wire::LIMIT);
-        prop_assert!(read.is_some() || headers == there);
+        let lines = |headers: &HeaderMap| headers.get_all(wire::LIMIT).iter().cloned().collect::<Vec<_>>();
+        prop_assert!(read.is_some() || lines(&headers) == lines(&there));
 
         let mut headers = there;
         let copy: Vec<_> = headers.get_all(wire::LIMIT).iter().cloned().collect();

@@ -78,6 +78,9 @@ pub(super) struct Claimed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Anonymous;
 
+/// Whose a quota is, and by which name it is counted.
+type Named = (Whose, Arc<[u8]>);
+
 impl Limit {
     /// What a request claims.
     pub(super) fn claim(&self, head: &RequestHead<'_>) -> Result<Claimed, Anonymous> {
@@ -130,11 +133,7 @@ impl Limit {
     }
 
     /// Whose a quota is for this request, and by which name. None where it does not apply.
-    fn name_of(
-        &self,
-        entry: &Entry,
-        head: &RequestHead<'_>,
-    ) -> Result<Option<(Whose, Arc<[u8]>)>, Anonymous> {
+    fn name_of(&self, entry: &Entry, head: &RequestHead<'_>) -> Result<Option<Named>, Anonymous> {
         let by = &entry.by;
         // It is the application's code; whom it panics about cannot be told.
         let identity = catch_unwind(AssertUnwindSafe(|| by.identify(head)))

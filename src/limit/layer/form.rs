@@ -182,11 +182,13 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.clone(), HeaderValue::from_bytes(value).unwrap()));
             let mut map = HeaderMap::new();
-            headers.for_each(|(name, value)| drop(map.append(name, value)));
+            headers.for_each(|(name, value)| {
+                map.append(name, value);
+            });
             announces_form(&Method::POST, &map)
         };
         let form = (CONTENT_TYPE, &b"application/x-www-form-urlencoded"[..]);
-        assert!(announced(&[form.clone()]));
+        assert!(announced(std::slice::from_ref(&form)));
         assert!(announced(&[(
             CONTENT_TYPE,
             b"Application/X-WWW-form-urlencoded ; charset=utf-8"

@@ -242,6 +242,10 @@ impl<S> RateLimitService<S> {
     }
 
     /// What goes on with a request for which there is room, or the answer that refuses it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is the answer, and leaves at once"
+    )]
     fn admit<ReqBody, ResBody>(
         &self,
         mut request: Request<ReqBody>,

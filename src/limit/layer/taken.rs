@@ -25,6 +25,10 @@ pub(crate) struct Taken {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is nearly always the larger one"
+)]
 enum Held {
     Admitted(Permit),
     /// It would have been refused, were this no dry run; nothing was taken.

@@ -242,8 +242,8 @@ local function take(i)
     count(s)
     keep(key, pack('<ddd', s.begins, s.used, s.before), s.begins + 2 * s.window - now)
   else
-    if s.foreign or s.total == 0 then
-      -- Whatever is there, if anything, is not of this script.
+    if s.foreign or s.total == 0 and call('EXISTS', key) == 1 then
+      -- What is there is not of this script.
       call('DEL', key)
     elseif s.total > s.sum then
       call('ZREMRANGEBYSCORE', key, 0, s.gone)
