@@ -12,6 +12,7 @@ use super::batch::{self, Answer, Batch, Item, Nonsense};
 use super::join;
 use super::link::{Link, unavailable};
 use super::names::Names;
+use super::owed::Owed;
 use super::places::Places;
 use super::renewal;
 use crate::background::Background;
@@ -29,7 +30,8 @@ pub(super) struct Shared {
     names: Names,
     pub(super) lease: Duration,
     pub(super) places: Places,
-    background: Background,
+    pub(super) owed: Owed,
+    pub(super) background: Background,
     script: &'static Script,
 }
 
@@ -43,7 +45,8 @@ impl Shared {
             names,
             lease,
             places: Places::new(),
-            // One that renews, and for each call that was given up one that gives back.
+            owed: Owed::default(),
+            // One that renews, one that gives back what is owed, and for each call that was given up one that gives back.
             background: Background::new(256),
             script: &DECIDE,
         }
@@ -66,10 +69,14 @@ impl Shared {
         // Until it is known what became of them, places may have been taken.
         let mut unsure = Unsure::of(self, &batch);
         let standings = match &parts[..] {
-            [] => SmallVec::new(),
-            [part] => self.whole(batch.action, part).await?,
-            parts => self.divided(batch.action, parts, batch.items.len()).await?,
+            [] => Ok(SmallVec::new()),
+            [part] => self.whole(batch.action, part).await,
+            parts => self.divided(batch.action, parts, batch.items.len()).await,
         };
+        if standings.is_err() && batch.action == Action::GiveBack {
+            self.owe(&batch.items);
+        }
+        let standings = standings?;
         unsure.places.clear();
         Ok(batch.decision(&standings))
     }
@@ -233,12 +240,17 @@ impl Drop for Unsure<'_> {
     fn drop(&mut self) {
         for place in std::mem::take(&mut self.places) {
             let shared = Arc::downgrade(self.shared);
-            self.shared.background.spawn(Box::pin(async move {
-                if let Some(shared) = shared.upgrade() {
-                    // Otherwise it comes back when its lease ends.
-                    drop(shared.ask(Action::GiveBack, &[&place]).await);
+            let owed = place.clone();
+            let is_started = self.shared.background.spawn(Box::pin(async move {
+                if let Some(shared) = shared.upgrade()
+                    && shared.ask(Action::GiveBack, &[&place]).await.is_err()
+                {
+                    shared.owe([&place]);
                 }
             }));
+            if !is_started {
+                self.shared.owe([&owed]);
+            }
         }
     }
 }

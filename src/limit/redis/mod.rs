@@ -18,7 +18,7 @@
 //! # What is lost and what is not
 //!
 //! * A server that is flushed, restarts empty, or fails over to a replica that lags, forgets what it forgot: quotas count anew from there.
-//! * An acquire whose answer does not come in time is an error, and may have been counted all the same. Nothing is sent twice.
+//! * An acquire whose answer does not come in time is an error, and may have been counted all the same. Nothing that counts is sent twice.
 //! * A clock that steps back neither shuts anybody out for longer than one refill, nor lets anybody have more than one quota more.
 //!
 //! # Places in flight
@@ -27,7 +27,8 @@
 //! node renews three times as often by one script for all that it holds. At most the quota's places are taken at all times, as long as nodes
 //! reach the server. The places of a node that is gone come back when their leases end. After a server has lost its data, or a node has not
 //! reached it for as long as a lease, each node takes its places anew when it renews: for so long there may be more.
-//! A place whose answer was lost comes back at the end of its lease.
+//! A place that could not be given back, as the server was away, or whose answer was lost, is given back when the server answers again, or comes
+//! back at the end of its lease.
 //!
 //! # How its keys are called
 //!
@@ -41,6 +42,7 @@ mod join;
 mod limiter;
 mod link;
 mod names;
+mod owed;
 mod places;
 mod renewal;
 

@@ -112,3 +112,27 @@ async fn without_a_server_a_node_starts() {
     let text = format!("{decided:?} {limiter:?}");
     assert!(decided.is_err() && !text.contains("secret"), "{text}");
 }
+
+#[tokio::test]
+async fn a_place_that_could_not_be_given_back_is_given_back_when_the_server_answers_again() {
+    let redis = Redis::start(Options::default()).await;
+    let proxy = Proxy::start(redis.address()).await;
+    let far = RedisLimiter::builder(format!("redis://127.0.0.1:{}", proxy.port()));
+    let far = far.place_lease(Duration::from_secs(600)).build().unwrap();
+    let near = node(&redis);
+    let quota = Quota::in_flight(std::num::NonZeroU32::MIN);
+    let held = recovers(&far, &quota).await;
+    assert!(held.admitted);
+    proxy.set(Fault::BlackHole);
+    let back = Ask::new(key("k"), &quota).receipt(held.receipt);
+    assert!(far.decide(Action::GiveBack, &[back]).await.is_err());
+    assert!(!near.admits("k", &quota).await);
+    proxy.set(Fault::None);
+    let waiting = async {
+        while !near.admits("k", &quota).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    waited.expect("it is free long before its lease ends");
+}
