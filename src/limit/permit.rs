@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use smallvec::SmallVec;
+use tokio::runtime::Handle;
 
 use super::ask::Action;
 use super::claim::{Claim, Claims};
@@ -22,6 +23,8 @@ pub struct Permit {
     /// Where it was admitted: here alone, or by the limiter.
     is_estimated: bool,
     account: Mutex<Account>,
+    /// Where places in flight were taken: they may be dropped where there is none, and this one would renew them for ever.
+    runtime: Option<Handle>,
 }
 
 /// What can still be given back, and how it stood last.
@@ -45,11 +48,14 @@ impl Permit {
             charged: claims.iter().map(|_| 0).collect(),
             decision,
         };
+        let holds = claims.iter().any(Claim::is_held);
+        let runtime = holds.then(|| Handle::try_current().ok()).flatten();
         Self {
             limiter,
             claims,
             is_estimated: account.decision.is_estimated(),
             account: Mutex::new(account),
+            runtime,
         }
     }
 
@@ -235,6 +241,10 @@ impl Permit {
             self.limiter.line().wake(&claims);
         } else {
             let limiter = self.limiter.clone();
+            let _entered = match Handle::try_current() {
+                Ok(_) => None,
+                Err(_) => self.runtime.as_ref().map(Handle::enter),
+            };
             // Where nobody can run it, the limiter's lease ends by itself.
             self.limiter.background().spawn_owed(Box::pin(async move {
                 // What fails was logged, and has the lease to fall back on.

@@ -125,3 +125,15 @@ fn a_permit_can_be_shared_and_sent() {
     check::<RateLimiter>();
     check::<Refusal>();
 }
+
+#[tokio::test]
+async fn a_place_is_released_by_a_thread_without_a_runtime() {
+    let limiter = limiter();
+    let places = [Quota::in_flight(NonZeroU32::MIN)];
+    for _ in 0..3 {
+        let held = limiter.acquire("k1", &places).await.unwrap();
+        std::thread::spawn(move || drop(held)).join().unwrap();
+        limiter.background().idle().await;
+    }
+    assert_eq!(remaining(&limiter, &places[0]).await, 1);
+}
