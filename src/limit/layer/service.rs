@@ -23,6 +23,7 @@ use crate::limit::permit::Permit;
 use crate::limit::refusal::Refusal;
 use crate::limit::stats::Event;
 use crate::log;
+use crate::monitor::AsksReason;
 use crate::page::{BoxError, read_content};
 use crate::request::RequestHead;
 
@@ -276,6 +277,9 @@ impl<S> RateLimitService<S> {
             taken: taken.clone(),
             settles: limit.settle.heeds_heads() && !taken.is_over(),
         };
+        if then.settles {
+            request.extensions_mut().insert(AsksReason);
+        }
         Seen::add(request.extensions_mut(), limit, Arc::downgrade(&taken));
         Ok((request, then))
     }
