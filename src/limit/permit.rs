@@ -239,6 +239,7 @@ impl Permit {
             self.limiter.background().spawn_owed(Box::pin(async move {
                 // What fails was logged, and has the lease to fall back on.
                 drop(limiter.act(Action::GiveBack, &claims).await);
+                limiter.line().wake(&claims);
             }));
         }
     }

@@ -235,7 +235,8 @@ impl RateLimitBuilder {
     }
 
     /// Waits in line instead of refusing, as long as this says: a [`Duration`](std::time::Duration), or a [`Waiting`]. What could not be served in
-    /// time is refused at once; a client that goes away leaves the line. Needs a tokio runtime with its timer. Default: it refuses.
+    /// time is refused at once; a client that goes away leaves the line. No request waits longer than its `grpc-timeout` says, where it has one. Needs a
+    /// tokio runtime with its timer. Default: it refuses.
     ///
     /// ```
     /// use std::time::Duration;

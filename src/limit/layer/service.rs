@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::body::RateLimitBody;
 use super::claimed::{Anonymous, Claimed};
+use super::deadline;
 use super::form::{Form, announces_form};
 use super::future::{RateLimitFuture, Then};
 use super::limit::Limit;
@@ -195,7 +196,10 @@ impl<S> RateLimitService<S> {
         let limit = &self.limit;
         let claims = limit.claims_of(&mut claimed);
         let made = match limit.wait {
-            Some(waiting) => limit.limiter.admit_in_line(claims, waiting, None).await,
+            Some(waiting) => {
+                let deadline = deadline::of(request.headers());
+                limit.limiter.admit_in_line(claims, waiting, deadline).await
+            }
             None => limit.limiter.admit(claims).await,
         };
         match self.admit(request, claimed, made) {

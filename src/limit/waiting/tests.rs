@@ -215,3 +215,34 @@ async fn a_place_that_is_left_goes_to_the_first_in_line_at_once() {
     assert_eq!(since.elapsed(), SECOND);
     drop(held);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_left_elsewhere_than_at_once_wakes_the_first_in_line() {
+    let limiter = RateLimiter::new(Far::new(TokioClock::new()));
+    let places = [Quota::in_flight(NonZeroU32::MIN)];
+    let held = limiter.acquire("k1", &places).await.unwrap();
+    let since = Instant::now();
+    let waits = {
+        let (limiter, places) = (limiter.clone(), places.clone());
+        tokio::spawn(async move {
+            let permit = limiter.acquire("k1", &places).wait(9 * SECOND).await;
+            (permit.is_ok(), since.elapsed())
+        })
+    };
+    sleep(Duration::from_millis(2_501)).await;
+    drop(held);
+    assert_eq!(waits.await.unwrap(), (true, Duration::from_millis(2_501)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_place_when_a_rate_refuses_for_longer() {
+    let limiter = limiter();
+    let quotas = [Quota::in_flight(NonZeroU32::MIN), quota("1/h")];
+    let held = limiter.acquire("k1", &quotas).await.unwrap();
+    let since = Instant::now();
+    let refused = limiter.acquire("k1", &quotas).wait(9 * SECOND).await;
+    assert!(refused.is_err());
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    assert_eq!(limiter.stats().total.waited, 0);
+    drop(held);
+}
