@@ -194,7 +194,11 @@ impl<S> RateLimitService<S> {
         let limit = &self.limit;
         let claims = limit.claims_of(&mut claimed);
         let made = match limit.wait {
-            Some(waiting) => limit.limiter.admit_in_line(claims, waiting, None).await,
+            Some(waiting) => {
+                let deadline = limit.deadline.as_ref();
+                let left = deadline.and_then(|left| left(&RequestHead::of(&request)));
+                limit.limiter.admit_in_line(claims, waiting, left).await
+            }
             None => limit.limiter.admit(claims).await,
         };
         match self.admit(request, claimed, made) {
