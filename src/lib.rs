@@ -71,7 +71,7 @@
 //! * `axum` (default): response parts, extractors, and the targets and routes that axum knows. Without it the layers serve any tower stack.
 //! * `metrics`: `monitor::metrics`, which publishes statistics through the `metrics` facade.
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
-//! * `redis`: `RedisStore`, one store for many nodes, and `limit::RedisLimiter`, limits that hold across them; `redis-tls` adds `rediss://`
+//! * `redis`: `RedisStore`, one store for many nodes, and `RedisLimiter`, limits that hold across them; `redis-tls` adds `rediss://`
 //!   (rustls), `redis-cluster` limits on a cluster.
 //! * `compression`: `RedisStore` can compress bodies (zstd).
 
@@ -106,6 +106,8 @@ pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, Inval
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::invalidation::{Invalidation, InvalidationError};
+#[cfg(feature = "redis")]
+pub use self::limit::RedisLimiter;
 pub use self::limit::{MemoryLimiter, Quota, RateLimitLayer, RateLimiter};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{
