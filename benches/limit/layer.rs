@@ -25,7 +25,10 @@ pub(crate) fn run() {
     let limiter = RateLimiter::new(MemoryLimiter::new());
     let limit = |fields| {
         let limit = limiter.layer("bench").quota(quota(), identity::client_ip());
-        limit.fields(fields).build().expect("the options make sense")
+        limit
+            .fields(fields)
+            .build()
+            .expect("the options make sense")
     };
     let bare = || Router::new().route("/", get(async || "soup"));
     let address = || ClientIpLayer::new(TrustedProxies::default());
@@ -44,7 +47,11 @@ pub(crate) fn run() {
     });
     let [bare, silent, telling] = best;
     println!("bare {bare:.0} ns, layer {silent:.0} ns, layer with fields {telling:.0} ns");
-    println!("layer adds={:.0} with_fields={:.0}", silent - bare, telling - bare);
+    println!(
+        "layer adds={:.0} with_fields={:.0}",
+        silent - bare,
+        telling - bare
+    );
 }
 
 async fn nanoseconds(app: &mut Router) -> f64 {

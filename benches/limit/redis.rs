@@ -1,17 +1,20 @@
 //! Checks in Redis beside raw `EVALSHA` of a script that does nothing, and of one that counts by GCRA in doubles and checks nothing, over one
-//! pipelined connection each. The target, 0.8 of the rate of the latter at least, is for 64 tasks.
+//! pipelined connection each; and by leases. The targets, 0.8 of the rate of the latter at least, and 20 times that by leases, are for 64 tasks.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, Value, cmd};
-use larder::limit::{Action, Ask, LimitKey, Limiter, Quota, RedisLimiter};
+use larder::limit::{Action, Ask, Leased, LimitKey, Limiter, Quota, RedisLimiter};
 
 const ROUNDS: usize = 7;
 const CALLS: usize = 32_000;
+/// So many times as many calls by leases, which are over too soon otherwise.
+const LEASED: usize = 16;
 
 /// One unit in 10 µs, and never refused.
 const GCRA: &str = "
@@ -48,29 +51,34 @@ async fn run(url: &str) {
         load(connection.clone(), GCRA).await,
     );
     for tasks in [1, 64] {
-        let mut rounds = [const { Vec::new() }; 5];
+        let leased = Leased::new(limiter.clone());
+        let mut rounds = [const { Vec::new() }; 6];
         for _ in 0..ROUNDS {
             let raw = |script: &Arc<str>| {
                 let (connection, script) = (connection.clone(), script.clone());
-                timed(tasks, move |task| {
+                timed(tasks, 1, move |task| {
                     evalsha(connection.clone(), script.clone(), task)
                 })
             };
             let check = |count| {
                 let limiter = limiter.clone();
-                timed(tasks, move |task| check(limiter.clone(), task, count))
+                timed(tasks, 1, move |task| check(limiter.clone(), task, count))
             };
             rounds[0].push(raw(&nothing).await);
             rounds[1].push(raw(&gcra).await);
             rounds[2].push(check(1).await);
             rounds[3].push(check(2).await);
             rounds[4].push(check(4).await);
+            let leased = leased.clone();
+            let spend = move |task| spend(leased.clone(), task);
+            rounds[5].push(timed(tasks, LEASED, spend).await);
         }
-        let [nothing, gcra, one, two, four] = rounds.map(median);
+        let [nothing, gcra, one, two, four, leased] = rounds.map(median);
         println!(
             "Redis, {tasks} tasks, thousands each second: {nothing:.1} EVALSHA of nothing, {gcra:.1} of GCRA; {one:.1} checks of one quota \
-             ({:.2} of GCRA), {two:.1} of two, {four:.1} of four",
-            one / gcra
+             ({:.2} of GCRA), {two:.1} of two, {four:.1} of four; {leased:.0} by leases ({:.0} times GCRA)",
+            one / gcra,
+            leased / gcra
         );
     }
 }
@@ -101,12 +109,28 @@ async fn check(limiter: RedisLimiter, task: usize, quotas: usize) {
     assert!(decided.expect("it decides").is_admitted());
 }
 
-/// Thousands of calls each second.
-async fn timed<F>(tasks: usize, call: impl Fn(usize) -> F + Clone + Send + 'static) -> f64
+/// A check of one quota, as a handle on the limiter makes it.
+async fn spend(leased: Leased, task: usize) {
+    let quota: Quota = "1000000000/s".parse().expect("a quota");
+    let name = task.to_le_bytes();
+    let asks = [Ask::new(LimitKey::new("leased", &name), &quota)];
+    let decided = match leased.decide_now(Action::Acquire, &asks) {
+        Poll::Ready(decided) => decided,
+        Poll::Pending => leased.decide(Action::Acquire, &asks).await,
+    };
+    assert!(decided.expect("it decides").is_admitted());
+}
+
+/// Thousands of calls each second, of so many times the usual number.
+async fn timed<F>(
+    tasks: usize,
+    times: usize,
+    call: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> f64
 where
     F: Future<Output = ()> + Send,
 {
-    let calls = if tasks == 1 { CALLS / 8 } else { CALLS };
+    let calls = times * if tasks == 1 { CALLS / 8 } else { CALLS };
     let start = Instant::now();
     let mut running = tokio::task::JoinSet::new();
     for task in 0..tasks {

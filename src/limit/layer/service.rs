@@ -12,7 +12,6 @@ use tower_service::Service;
 
 use super::body::RateLimitBody;
 use super::claimed::{Anonymous, Claimed};
-use super::deadline;
 use super::form::{Form, announces_form};
 use super::future::{RateLimitFuture, Then};
 use super::limit::Limit;
@@ -197,8 +196,8 @@ impl<S> RateLimitService<S> {
         let claims = limit.claims_of(&mut claimed);
         let made = match limit.wait {
             Some(waiting) => {
-                let deadline = deadline::of(request.headers());
-                limit.limiter.admit_in_line(claims, waiting, deadline).await
+                let left = limit.time_left(&RequestHead::of(&request));
+                limit.limiter.admit_in_line(claims, waiting, left).await
             }
             None => limit.limiter.admit(claims).await,
         };
