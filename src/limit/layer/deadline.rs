@@ -11,7 +11,10 @@ impl Limit {
     /// How long its client waits for a request: the least of what the application tells and what `grpc-timeout` says.
     pub(super) fn time_left(&self, head: &RequestHead<'_>) -> Option<Duration> {
         let told = self.deadline.as_ref().and_then(|left| left(head));
-        [told, grpc_timeout(head.headers)].into_iter().flatten().min()
+        [told, grpc_timeout(head.headers)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
