@@ -310,7 +310,7 @@ impl RateLimitBuilder {
     }
 
     /// What a request costs that a [page cache](crate::Cache::page) within this layer answers from what it has stored; 0 is free. Default: as any
-    /// other.
+    /// other. What is too much was taken before and is given back, so a client without room for the whole cost is refused all the same.
     pub fn hit_cost(mut self, cost: u64) -> Self {
         self.settle.hit_cost = Some(cost);
         self
