@@ -1,14 +1,19 @@
 //! Checks in Redis beside raw `EVALSHA` of a script that does nothing, and of one that counts by GCRA in doubles and checks nothing, over one
-//! pipelined connection each. The target, 0.8 of the rate of the latter at least, is for 64 tasks.
+//! pipelined connection each; and leased checks of hot keys beside the latter.
+//!
+//! The targets, 0.8 of the rate of that script at least, and 20 times it for leases, are for 64 tasks.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{Client, Value, cmd};
-use larder::limit::{Action, Ask, LimitKey, Limiter, Quota, RedisLimiter};
+use deadpool_redis::redis::{AsyncConnectionConfig, Client, Value, cmd};
+use larder::limit::{Action, Ask, Leased, LimitKey, Limiter, Quota, RedisLimiter};
+
+use super::median;
 
 const ROUNDS: usize = 7;
 const CALLS: usize = 32_000;
@@ -25,54 +30,98 @@ redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - no
 return {1, tat - now}";
 
 /// Prints thousands of checks each second.
-pub(crate) fn measure() {
+pub(crate) fn measure(redis: bool, leased: bool) {
     let server = Server::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(run(&server.url));
+    runtime.block_on(async {
+        let raw = Raw::new(&server.url).await;
+        for tasks in [1, 64] {
+            if redis {
+                against_redis(&server.url, &raw, tasks).await;
+            }
+            if leased {
+                against_leases(&server.url, &raw, tasks).await;
+            }
+        }
+    });
 }
 
-async fn run(url: &str) {
+async fn against_redis(url: &str, raw: &Raw, tasks: usize) {
+    let limiter = limiter(url);
+    let mut rounds = [const { Vec::new() }; 5];
+    for _ in 0..ROUNDS {
+        let checks = |quotas| checks(tasks, CALLS, limiter.clone(), quotas);
+        rounds[0].push(raw.calls(tasks, &raw.nothing).await);
+        rounds[1].push(raw.calls(tasks, &raw.gcra).await);
+        rounds[2].push(checks(1).await);
+        rounds[3].push(checks(2).await);
+        rounds[4].push(checks(4).await);
+    }
+    let [nothing, gcra, one, two, four] = rounds.map(median);
+    println!(
+        "Redis, {tasks} tasks, thousands each second: {nothing:.1} EVALSHA of nothing, {gcra:.1} of GCRA; {one:.1} checks of one quota \
+         ({:.2} of GCRA), {two:.1} of two, {four:.1} of four",
+        one / gcra
+    );
+}
+
+/// One hot key for each task.
+async fn against_leases(url: &str, raw: &Raw, tasks: usize) {
+    let leased = Leased::new(limiter(url));
+    let mut rounds = [const { Vec::new() }; 2];
+    for _ in 0..ROUNDS {
+        rounds[0].push(raw.calls(tasks, &raw.gcra).await);
+        rounds[1].push(checks(tasks, CALLS * 32, leased.clone(), 1).await);
+    }
+    let [gcra, checks] = rounds.map(median);
+    println!(
+        "leased, {tasks} tasks, thousands each second: {gcra:.1} EVALSHA of GCRA, {checks:.1} checks ({:.1} of GCRA)",
+        checks / gcra
+    );
+}
+
+fn limiter(url: &str) -> RedisLimiter {
     let limiter = RedisLimiter::builder(url).server(|server| {
         let patience = Duration::from_secs(10);
         server.connections(1).answer_timeout(patience)
     });
-    let limiter = limiter.build().expect("a limiter");
-    let client = Client::open(url).expect("a URL");
-    let connection = client.get_multiplexed_async_connection().await;
-    let connection = connection.expect("a connection");
-    let (nothing, gcra) = (
-        load(connection.clone(), "return 1").await,
-        load(connection.clone(), GCRA).await,
-    );
-    for tasks in [1, 64] {
-        let mut rounds = [const { Vec::new() }; 5];
-        for _ in 0..ROUNDS {
-            let raw = |script: &Arc<str>| {
-                let (connection, script) = (connection.clone(), script.clone());
-                timed(tasks, move |task| {
-                    evalsha(connection.clone(), script.clone(), task)
-                })
-            };
-            let check = |count| {
-                let limiter = limiter.clone();
-                timed(tasks, move |task| check(limiter.clone(), task, count))
-            };
-            rounds[0].push(raw(&nothing).await);
-            rounds[1].push(raw(&gcra).await);
-            rounds[2].push(check(1).await);
-            rounds[3].push(check(2).await);
-            rounds[4].push(check(4).await);
+    limiter.build().expect("a limiter")
+}
+
+/// A connection, and scripts that it has loaded.
+struct Raw {
+    connection: MultiplexedConnection,
+    nothing: Arc<str>,
+    gcra: Arc<str>,
+}
+
+impl Raw {
+    async fn new(url: &str) -> Self {
+        let client = Client::open(url).expect("a URL");
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        let connection = connection.await.expect("a connection");
+        Self {
+            nothing: load(connection.clone(), "return 1").await,
+            gcra: load(connection.clone(), GCRA).await,
+            connection,
         }
-        let [nothing, gcra, one, two, four] = rounds.map(median);
-        println!(
-            "Redis, {tasks} tasks, thousands each second: {nothing:.1} EVALSHA of nothing, {gcra:.1} of GCRA; {one:.1} checks of one quota \
-             ({:.2} of GCRA), {two:.1} of two, {four:.1} of four",
-            one / gcra
-        );
     }
+
+    async fn calls(&self, tasks: usize, script: &Arc<str>) -> f64 {
+        let (connection, script) = (self.connection.clone(), script.clone());
+        let call = move |task| evalsha(connection.clone(), script.clone(), task);
+        timed(tasks, CALLS, call).await
+    }
+}
+
+async fn checks(tasks: usize, calls: usize, limiter: impl Limiter + Clone, quotas: usize) -> f64 {
+    let quota: Quota = "1000000000/s".parse().expect("a quota");
+    let call = move |task| check(limiter.clone(), quota.clone(), task, quotas);
+    timed(tasks, calls, call).await
 }
 
 async fn load(mut connection: MultiplexedConnection, script: &str) -> Arc<str> {
@@ -92,21 +141,28 @@ async fn evalsha(mut connection: MultiplexedConnection, script: Arc<str>, task: 
         .expect("it is there");
 }
 
-async fn check(limiter: RedisLimiter, task: usize, quotas: usize) {
-    let quota: Quota = "100000/s".parse().expect("a quota");
+async fn check(limiter: impl Limiter, quota: Quota, task: usize, quotas: usize) {
     let name = task.to_le_bytes();
     let groups = ["a", "b", "c", "d"];
     let asks = groups.map(|group| Ask::new(LimitKey::new(group, &name), &quota));
-    let decided = limiter.decide(Action::Acquire, &asks[..quotas]).await;
+    let asks = &asks[..quotas];
+    let decided = match limiter.decide_now(Action::Acquire, asks) {
+        Poll::Ready(decided) => decided,
+        Poll::Pending => limiter.decide(Action::Acquire, asks).await,
+    };
     assert!(decided.expect("it decides").is_admitted());
 }
 
 /// Thousands of calls each second.
-async fn timed<F>(tasks: usize, call: impl Fn(usize) -> F + Clone + Send + 'static) -> f64
+async fn timed<F>(
+    tasks: usize,
+    calls: usize,
+    call: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> f64
 where
     F: Future<Output = ()> + Send,
 {
-    let calls = if tasks == 1 { CALLS / 8 } else { CALLS };
+    let calls = if tasks == 1 { calls / 8 } else { calls };
     let start = Instant::now();
     let mut running = tokio::task::JoinSet::new();
     for task in 0..tasks {
@@ -119,11 +175,6 @@ where
     }
     running.join_all().await;
     calls as f64 / start.elapsed().as_secs_f64() / 1_000.0
-}
-
-fn median(mut rounds: Vec<f64>) -> f64 {
-    rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
 }
 
 struct Server {

@@ -48,6 +48,8 @@ const LONGEST_REFILL: u128 = 10 * LONGEST_WINDOW as u128;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     kind: Kind,
+    /// The arithmetic of this kind: made with it, since it is asked for in each decision.
+    rule: Result<Rule, Misfit>,
     name: Option<Cow<'static, str>>,
     outage: Outage,
     unit: Unit,
@@ -66,6 +68,15 @@ enum Kind {
         strict: bool,
         algorithm: Algorithm,
     },
+}
+
+/// Why options do not go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Misfit {
+    Burst(u64),
+    StrictBurst { amount: u64, burst: u64 },
+    TokenBucketOnly(&'static str),
+    LongLog(u64),
 }
 
 /// How a quota is counted, and so how much it may admit at most.
@@ -185,6 +196,17 @@ pub enum QuotaError {
     Name(String),
 }
 
+impl From<Misfit> for QuotaError {
+    fn from(misfit: Misfit) -> Self {
+        match misfit {
+            Misfit::Burst(burst) => Self::Burst(burst),
+            Misfit::StrictBurst { amount, burst } => Self::StrictBurst { amount, burst },
+            Misfit::TokenBucketOnly(option) => Self::TokenBucketOnly(option),
+            Misfit::LongLog(amount) => Self::LongLog(amount),
+        }
+    }
+}
+
 impl From<std::convert::Infallible> for QuotaError {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
@@ -220,6 +242,7 @@ impl Quota {
 
     const fn of(kind: Kind) -> Self {
         Self {
+            rule: kind.rule(),
             kind,
             name: None,
             outage: Outage::Estimate {
@@ -272,6 +295,7 @@ impl Quota {
         if let Kind::Rate { burst, .. } = &mut self.kind {
             *burst = Some(most.get());
         }
+        self.rule = self.kind.rule();
         self
     }
 
@@ -285,6 +309,7 @@ impl Quota {
         if let Kind::Rate { strict, .. } = &mut self.kind {
             *strict = true;
         }
+        self.rule = self.kind.rule();
         self
     }
 
@@ -294,6 +319,7 @@ impl Quota {
         if let Kind::Rate { algorithm, .. } = &mut self.kind {
             *algorithm = by;
         }
+        self.rule = self.kind.rule();
         self
     }
 
@@ -333,45 +359,10 @@ impl Quota {
         self.rule().map(drop)
     }
 
-    /// Its arithmetic. Asked for in each decision.
+    /// Its arithmetic.
     #[inline]
     pub(crate) fn rule(&self) -> Result<Rule, QuotaError> {
-        let (amount, window, burst, strict, algorithm) = match self.kind {
-            Kind::Unlimited => return Ok(Rule::Unlimited),
-            Kind::Denied => return Ok(Rule::Denied),
-            Kind::InFlight(most) => return Ok(Rule::InFlight(InFlight { most })),
-            Kind::Rate {
-                amount,
-                window,
-                burst,
-                strict,
-                algorithm,
-            } => (amount, window, burst, strict, algorithm),
-        };
-        if algorithm != Algorithm::TokenBucket {
-            if burst.is_some() {
-                return Err(QuotaError::TokenBucketOnly("burst"));
-            }
-            if strict && algorithm != Algorithm::SlidingLog {
-                return Err(QuotaError::TokenBucketOnly("strict"));
-            }
-        }
-        Ok(match algorithm {
-            Algorithm::TokenBucket => match (strict, burst) {
-                (true, None) => Rule::Log(log(amount, window)?),
-                (true, Some(burst)) if burst > amount => {
-                    return Err(QuotaError::StrictBurst { amount, burst });
-                }
-                // RL-GC-02: with this rate, no window holds more than the amount.
-                (true, Some(burst)) => Rule::Gcra(gcra(amount - burst + 1, window, burst)?),
-                (false, burst) => Rule::Gcra(gcra(amount, window, burst.unwrap_or(amount))?),
-            },
-            Algorithm::FixedWindow => Rule::Fixed(Fixed::aligned(amount, window)),
-            Algorithm::FixedWindowFromFirst => Rule::Fixed(Fixed::from_first(amount, window)),
-            Algorithm::FixedWindowStaggered => Rule::Fixed(Fixed::staggered(amount, window)),
-            Algorithm::SlidingCounter => Rule::Counter(SlidingCounter { amount, window }),
-            Algorithm::SlidingLog => Rule::Log(log(amount, window)?),
-        })
+        Ok(self.rule?)
     }
 
     /// The amount of its window and the window, in microseconds: what policies tell. None where it has none.
@@ -411,28 +402,64 @@ impl Quota {
             }
             Kind::Unlimited | Kind::Denied => {}
         }
+        share.rule = share.kind.rule();
         share
     }
 }
 
-#[inline]
-fn gcra(rate: u64, period: u64, burst: u64) -> Result<Gcra, QuotaError> {
-    // The time in which a burst is there again, times the rate.
-    let refill = u128::from(burst) * u128::from(period);
-    let is_too_long = refill > LONGEST_REFILL * u128::from(rate);
-    if !(1..=LARGEST_AMOUNT).contains(&burst) || is_too_long {
-        return Err(QuotaError::Burst(burst));
+impl Kind {
+    const fn rule(self) -> Result<Rule, Misfit> {
+        let (amount, window, burst, strict, algorithm) = match self {
+            Self::Unlimited => return Ok(Rule::Unlimited),
+            Self::Denied => return Ok(Rule::Denied),
+            Self::InFlight(most) => return Ok(Rule::InFlight(InFlight { most })),
+            Self::Rate {
+                amount,
+                window,
+                burst,
+                strict,
+                algorithm,
+            } => (amount, window, burst, strict, algorithm),
+        };
+        if !matches!(algorithm, Algorithm::TokenBucket) && burst.is_some() {
+            return Err(Misfit::TokenBucketOnly("burst"));
+        }
+        match algorithm {
+            Algorithm::TokenBucket => match (strict, burst) {
+                (true, None) => log(amount, window),
+                (true, Some(burst)) if burst > amount => Err(Misfit::StrictBurst { amount, burst }),
+                // RL-GC-02: with this rate, no window holds more than the amount.
+                (true, Some(burst)) => gcra(amount - burst + 1, window, burst),
+                (false, Some(burst)) => gcra(amount, window, burst),
+                (false, None) => gcra(amount, window, amount),
+            },
+            Algorithm::SlidingLog => log(amount, window),
+            _ if strict => Err(Misfit::TokenBucketOnly("strict")),
+            Algorithm::FixedWindow => Ok(Rule::Fixed(Fixed::aligned(amount, window))),
+            Algorithm::FixedWindowFromFirst => Ok(Rule::Fixed(Fixed::from_first(amount, window))),
+            Algorithm::FixedWindowStaggered => Ok(Rule::Fixed(Fixed::staggered(amount, window))),
+            Algorithm::SlidingCounter => Ok(Rule::Counter(SlidingCounter { amount, window })),
+        }
     }
-    Ok(Gcra {
+}
+
+const fn gcra(rate: u64, period: u64, burst: u64) -> Result<Rule, Misfit> {
+    // The time in which a burst is there again, times the rate.
+    let refill = burst as u128 * period as u128;
+    let is_too_long = refill > LONGEST_REFILL * rate as u128;
+    if burst == 0 || burst > LARGEST_AMOUNT || is_too_long {
+        return Err(Misfit::Burst(burst));
+    }
+    Ok(Rule::Gcra(Gcra {
         rate,
         period,
         burst,
-    })
+    }))
 }
 
-fn log(amount: u64, window: u64) -> Result<Log, QuotaError> {
+const fn log(amount: u64, window: u64) -> Result<Rule, Misfit> {
     match amount {
-        ..=LONGEST_LOG => Ok(Log { amount, window }),
-        _ => Err(QuotaError::LongLog(amount)),
+        ..=LONGEST_LOG => Ok(Rule::Log(Log { amount, window })),
+        _ => Err(Misfit::LongLog(amount)),
     }
 }

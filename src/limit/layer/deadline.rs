@@ -4,10 +4,24 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::limit::Limit;
+use crate::request::RequestHead;
+
+impl Limit {
+    /// How long its client waits for a request: the least of what the application tells and what `grpc-timeout` says.
+    pub(super) fn time_left(&self, head: &RequestHead<'_>) -> Option<Duration> {
+        let told = self.deadline.as_ref().and_then(|left| left(head));
+        [told, grpc_timeout(head.headers)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
 /// What `grpc-timeout` says (gRPC over HTTP/2: at most 8 digits and a unit). None without the field, or where it is not of that form.
 ///
 /// It can be forged, but nobody gains by waiting less.
-pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let mut values = headers.get_all("grpc-timeout").iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;
@@ -41,7 +55,7 @@ mod tests {
         for value in values {
             headers.append("grpc-timeout", HeaderValue::from_bytes(value).unwrap());
         }
-        of(&headers)
+        grpc_timeout(&headers)
     }
 
     #[test]

@@ -12,7 +12,6 @@ use tower_service::Service;
 
 use super::body::RateLimitBody;
 use super::claimed::{Anonymous, Claimed};
-use super::deadline;
 use super::form::{Form, announces_form};
 use super::future::{RateLimitFuture, Then};
 use super::limit::Limit;
@@ -24,6 +23,7 @@ use crate::limit::permit::Permit;
 use crate::limit::refusal::Refusal;
 use crate::limit::stats::Event;
 use crate::log;
+use crate::monitor::AsksReason;
 use crate::page::{BoxError, read_content};
 use crate::request::RequestHead;
 
@@ -196,8 +196,8 @@ impl<S> RateLimitService<S> {
         let claims = limit.claims_of(&mut claimed);
         let made = match limit.wait {
             Some(waiting) => {
-                let deadline = deadline::of(request.headers());
-                limit.limiter.admit_in_line(claims, waiting, deadline).await
+                let left = limit.time_left(&RequestHead::of(&request));
+                limit.limiter.admit_in_line(claims, waiting, left).await
             }
             None => limit.limiter.admit(claims).await,
         };
@@ -280,6 +280,9 @@ impl<S> RateLimitService<S> {
             taken: taken.clone(),
             settles: limit.settle.heeds_heads() && !taken.is_over(),
         };
+        if then.settles {
+            request.extensions_mut().insert(AsksReason);
+        }
         Seen::add(request.extensions_mut(), limit, Arc::downgrade(&taken));
         Ok((request, then))
     }

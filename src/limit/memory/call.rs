@@ -147,13 +147,11 @@ impl Shared {
 
     #[inline(always)]
     fn probe<'a>(&self, ask: &Ask<'a>, rule: Rule) -> Probe<'a> {
-        let group = ask.key.group();
-        let name = Name::of(ask.key.name());
         Probe {
-            hash: self.hash(&rule, group, &name),
+            hash: self.hash(&rule, &ask.key),
             rule,
-            group,
-            name,
+            group: ask.key.group(),
+            name: Name::of(ask.key.name()),
         }
     }
 

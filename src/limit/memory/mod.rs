@@ -16,7 +16,7 @@ mod table;
 mod tests;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -25,16 +25,16 @@ use async_trait::async_trait;
 use foldhash::quality::RandomState;
 
 pub use self::builder::MemoryLimiterBuilder;
-use self::name::Name;
 use self::overflow::Overflow;
 use self::table::Table;
-use super::ask::{Action, Ask};
+use super::ask::{Action, Ask, LimitKey};
 use super::decision::Decision;
 use super::limiter::{Limiter, LimiterError};
 use super::rule::Rule;
 use crate::clock::{Clock, SystemClock};
 
-/// Counts in the memory of this process; clones share their counts.
+/// Counts in the memory of this process; clones share their counts. Each of several processes admits the whole quota: where that is too much, they
+/// count together by a `RedisLimiter` (feature `redis`).
 ///
 /// # Memory
 ///
@@ -137,13 +137,12 @@ impl MemoryLimiter {
 
 impl Shared {
     #[inline]
-    fn hash(&self, rule: &Rule, group: &str, name: &Name) -> u64 {
+    fn hash(&self, rule: &Rule, key: &LimitKey<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        rule.hash(&mut hasher);
-        hasher.write(group.as_bytes());
-        for word in name.words() {
-            hasher.write_u64(*word);
-        }
+        // All that tells most rules of one key apart: those that are alike in it are compared.
+        hasher.write_u64(rule.capacity());
+        hasher.write(key.group().as_bytes());
+        hasher.write(key.name());
         hasher.finish()
     }
 

@@ -56,6 +56,25 @@ async fn what_cannot_be_in_time_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_beyond_the_deadline_of_the_call() {
+    let limiter = limiter();
+    limiter.acquire("k1", &slow()).await.unwrap();
+    let since = Instant::now();
+    let within = |span: Duration| (since + span).into_std();
+    let quotas = slow();
+    let ask = || limiter.acquire("k1", &quotas).wait(9 * SECOND);
+    let refused = ask().deadline(within(SECOND / 2)).await.unwrap_err();
+    assert_eq!(refused.wait(), Wait::Micros(1_000_000));
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    ask().deadline(within(SECOND)).await.unwrap();
+    assert_eq!(since.elapsed(), SECOND);
+    // One that is over lets nobody wait, and nobody through who need not.
+    let refused = ask().deadline(within(Duration::ZERO)).await;
+    assert!(refused.is_err());
+    assert_eq!(since.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_ahead_are_considered() {
     let limiter = limiter();
     limiter.acquire("k1", &slow()).await.unwrap();
