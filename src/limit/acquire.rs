@@ -133,6 +133,8 @@ impl RateLimiter {
 
     /// Forgets what was used of `quotas` under `key`.
     ///
+    /// A call that took something before and gives it back afterwards frees that much of what others have used since.
+    ///
     /// # Errors
     ///
     /// A quota that cannot be, or a limiter that could not be asked.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -139,4 +141,34 @@ async fn those_that_wait_for_one_that_fails_do_not_fail_one_after_the_other() {
     assert!(calls.join_all().await.into_iter().all(|failed| failed));
     // The one that was waited for, and then all together.
     assert_eq!(since.elapsed(), Duration::from_secs(2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Of a node alone: nobody else asks.
+    #[test]
+    fn no_wait_that_is_told_is_too_short(calls in vec((0..3_usize, 1..8_u64, 0..400_000_u64), 1..60)) {
+        let clock = ManualClock::new();
+        let leased = Leased::with_clock(Far::new(clock.clone()), clock.clone());
+        let quotas = [quota("20/s"), quota("9/s").strict(), quota("15/2s")];
+        for (which, cost, pause) in calls {
+            clock.advance(Duration::from_micros(pause));
+            let asks: Vec<_> = quotas[which..]
+                .iter()
+                .map(|quota| Ask::new(LimitKey::new("g", b"k1"), quota).cost(cost))
+                .collect();
+            let acquire = || {
+                let decided = leased.decide(Action::Acquire, &asks).now_or_never();
+                decided.unwrap().unwrap()
+            };
+            let decision = acquire();
+            if let Wait::Micros(wait) = decision.wait()
+                && !decision.is_admitted()
+            {
+                clock.advance(Duration::from_micros(wait));
+                prop_assert!(acquire().is_admitted(), "{decision:?}");
+            }
+        }
+    }
 }

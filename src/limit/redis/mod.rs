@@ -19,6 +19,8 @@
 //!
 //! * A server that is flushed, restarts empty, or fails over to a replica that lags, forgets what it forgot: quotas count anew from there.
 //! * An acquire whose answer does not come in time is an error, and may have been counted all the same. Nothing that counts is sent twice.
+//!   But the client of a cluster sends a call again when its connection breaks, as often as its pool says: what such a call takes or gives back
+//!   may count twice, places in flight excepted.
 //! * A clock that steps back neither shuts anybody out for longer than one refill, nor lets anybody have more than one quota more.
 //!
 //! # Places in flight
