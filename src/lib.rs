@@ -1,5 +1,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Response caching for axum, tonic and any tower stack.
+//! Response caching and rate limits for axum, tonic and any tower stack.
 //!
 //! Put [`Cache::page`] round a route, and it is answered from memory by the rules of HTTP (RFC 9111): fresh or not at all, one handler run
 //! for a crowd, streamed while it is stored, and freed at once when its data has changed.
@@ -44,7 +44,25 @@
 //! # }
 //! ```
 //!
-//! Start at [`Cache`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
+//! How often somebody may ask is a limit, exact in memory and across nodes:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use larder::{ClientIpLayer, MemoryLimiter, RateLimiter, TrustedProxies, identity};
+//!
+//! # fn main() -> Result<(), larder::limit::RateLimitError> {
+//! let limiter = RateLimiter::new(MemoryLimiter::new());
+//! let app: Router = Router::new()
+//!     .route("/search", get(async || "found"))
+//!     // Whoever is over it gets 429, and is told when to come back.
+//!     .layer(limiter.layer("search").quota("100/m", identity::client_ip()).build()?)
+//!     .layer(ClientIpLayer::new(TrustedProxies::none()));
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Start at [`Cache`] and [`limit`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
 //! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache; [`store`] is the contract of stores.
 //!
 //! # Features
@@ -53,7 +71,7 @@
 //! * `axum` (default): response parts, extractors, and the targets and routes that axum knows. Without it the layers serve any tower stack.
 //! * `metrics`: `monitor::metrics`, which publishes statistics through the `metrics` facade.
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
-//! * `redis`: `RedisStore`, one store for many nodes, and `limit::RedisLimiter`, limits that hold across them; `redis-tls` adds `rediss://`
+//! * `redis`: `RedisStore`, one store for many nodes, and `RedisLimiter`, limits that hold across them; `redis-tls` adds `rediss://`
 //!   (rustls), `redis-cluster` limits on a cluster.
 //! * `compression`: `RedisStore` can compress bodies (zstd).
 
@@ -88,6 +106,8 @@ pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, Inval
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::invalidation::{Invalidation, InvalidationError};
+#[cfg(feature = "redis")]
+pub use self::limit::RedisLimiter;
 pub use self::limit::{MemoryLimiter, Quota, RateLimitLayer, RateLimiter};
 pub use self::monitor::MonitorLayer;
 pub use self::page::{

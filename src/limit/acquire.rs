@@ -4,6 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::ask::{Action, Ask};
 use super::claim::{Claim, Claims};
@@ -23,6 +24,7 @@ type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Acquire<'a> {
     call: Call<'a>,
     waiting: Option<Waiting>,
+    deadline: Option<Instant>,
 }
 
 /// Something else that is done with quotas: await it. Made by [`RateLimiter::peek`], [`RateLimiter::charge`] and [`RateLimiter::reset`].
@@ -67,6 +69,7 @@ impl RateLimiter {
         Acquire {
             call: self.call(key.as_ref(), quotas, 1),
             waiting: None,
+            deadline: None,
         }
     }
 
@@ -101,6 +104,7 @@ impl RateLimiter {
                 claims,
             },
             waiting: None,
+            deadline: None,
         }
     }
 
@@ -195,6 +199,13 @@ impl Acquire<'_> {
         self.waiting = Some(waiting.into());
         self
     }
+
+    /// When the caller itself gives up: where that is sooner than [`wait`](Self::wait) allows, it waits no longer than until then, and is refused at once
+    /// where it could not be served by then. Default: never.
+    pub fn deadline(mut self, at: Instant) -> Self {
+        self.deadline = Some(at);
+        self
+    }
 }
 
 /// Options, as [`Acquire`] has them.
@@ -227,7 +238,13 @@ impl<'a> IntoFuture for Acquire<'a> {
                 None => "".into(),
             };
             let made = match self.waiting {
-                Some(waiting) => limiter.admit_in_line(claims, waiting, None).await,
+                Some(waiting) => {
+                    let left = self.deadline.map(|at| {
+                        let at = tokio::time::Instant::from_std(at);
+                        at.saturating_duration_since(tokio::time::Instant::now())
+                    });
+                    limiter.admit_in_line(claims, waiting, left).await
+                }
                 None => limiter.admit(claims).await,
             };
             limiter.note(&group, &made);

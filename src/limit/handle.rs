@@ -30,6 +30,29 @@ const MOST_TASKS: usize = 1_024;
 /// [estimated](Decision::is_estimated). With [`Outage::Estimate`] each of N nodes admits, beyond what the limiter has admitted, at most what its
 /// share admits to one that finds it unused; so all nodes together at most N such shares in an outage. Estimates of one outage count in the next.
 /// From the first answer on, the limiter's counts rule again; what was estimated does not enter them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::num::NonZeroU32;
+/// use larder::limit::{Outage, RateLimiter};
+/// use larder::{MemoryLimiter, Quota, identity};
+///
+/// // In earnest a `RedisLimiter`, where several nodes count together.
+/// let limiter = RateLimiter::new(MemoryLimiter::new());
+/// // While it is away, each of three nodes admits a third.
+/// let nodes = const { NonZeroU32::new(3).unwrap() };
+/// let quota = "90/m".parse::<Quota>()?.outage(Outage::Estimate { nodes });
+/// let layer = limiter.layer("search").quota(quota.clone(), identity::client_ip()).build()?;
+///
+/// // The same quota for what is no request.
+/// let permit = limiter.acquire("nightly", &[quota]).group("jobs").await?;
+/// assert_eq!(permit.remaining(), 89);
+/// assert_eq!(limiter.stats().group("jobs").map(|group| group.admitted), Some(1));
+/// # drop(layer);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RateLimiter {
     pub(super) shared: Arc<Shared>,

@@ -5,8 +5,8 @@
 //!              └─ methods, networks, switch        └─ limiter          └─ refused ──► 429, Retry-After, RateLimit, problem+json
 //! ```
 //!
-//! A [`Quota`] is an amount over a window. A [`Limiter`] counts what is used of quotas: [`MemoryLimiter`] in one process. A [`RateLimiter`] is
-//! the handle on one: it makes layers ([`RateLimiter::layer`]), and code that is no request asks it by itself ([`RateLimiter::acquire`]).
+//! A [`Quota`] is an amount over a window. A [`Limiter`] counts what is used of quotas: [`MemoryLimiter`] in one process, `RedisLimiter` (feature
+//! `redis`) on all nodes together, [`Leased`] with batches that each node has borrowed. A [`RateLimiter`] is the handle on one: it makes layers ([`RateLimiter::layer`]), and code that is no request asks it by itself ([`RateLimiter::acquire`]).
 //!
 //! ```
 //! use std::net::SocketAddr;
@@ -57,7 +57,8 @@
 //! Outermost first: connection limits, [`ClientIpLayer`](crate::ClientIpLayer), authentication, **rate limit**, compression, page cache, handler.
 //!
 //! * *Limit outside the cache*: every request counts, hits and those that waited for one run of the handler included;
-//!   [`hit_cost`](RateLimitBuilder::hit_cost) makes hits cheaper or free. Telling requests apart makes no page personal.
+//!   [`hit_cost`](RateLimitBuilder::hit_cost) makes hits cheaper or free once they are answered: whether it will be a hit is not known before,
+//!   so there must be room for the whole cost. Telling requests apart makes no page personal.
 //! * *Limit inside* (`.layer(limit).layer(cache.page(…))`): only what reaches the handler counts. A refusal is for one client: it is not stored, and
 //!   whoever waited for the same page asks for itself. A refresh in the background is not charged to the client who happened to start it; all
 //!   refreshes of a limit share one bucket of each quota, as one more client, and where it is empty what is stale still goes out.

@@ -16,6 +16,21 @@ use super::limiter::LimiterError;
 ///
 /// It can be shared: what was taken is given back at most once, by whomever. Where the limiter cannot release a place without waiting, that goes on
 /// in the [background](RateLimiter::background); without a runtime, or where the limiter is away, the place is free when its lease is over.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use larder::{MemoryLimiter, Quota, RateLimiter};
+///
+/// let limiter = RateLimiter::new(MemoryLimiter::new());
+/// let quotas: [Quota; 1] = ["1000/h".parse()?];
+/// // A call costs what it will, as far as one can tell before, and is settled by what came of it.
+/// let permit = limiter.acquire("translator", &quotas).cost(300).await?;
+/// permit.settle(120).await?;
+/// assert_eq!(permit.remaining(), 880);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Permit {
     limiter: RateLimiter,
     claims: Claims,
@@ -239,6 +254,7 @@ impl Permit {
             self.limiter.background().spawn_owed(Box::pin(async move {
                 // What fails was logged, and has the lease to fall back on.
                 drop(limiter.act(Action::GiveBack, &claims).await);
+                limiter.line().wake(&claims);
             }));
         }
     }

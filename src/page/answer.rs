@@ -19,7 +19,7 @@ use super::stored::{StoredPage, X_CACHE};
 use crate::clock::Now;
 use crate::header::cache_status;
 use crate::identity::Trace;
-use crate::monitor::{Reason, Unanswered};
+use crate::monitor::{AsksReason, Reason, Unanswered};
 use crate::store::Record;
 
 /// What a client wants of a stored response.
@@ -131,26 +131,42 @@ pub(super) fn from_record<B>(
     Some(response)
 }
 
-/// A plain hit. Rare, and dear: only a page layer further out needs to know what the answer depends on.
+/// What layers further out want to know beside a plain hit: rare, and dear.
+#[derive(Clone, Copy)]
+pub(super) struct Beside {
+    /// What the answer depends on: a page layer.
+    pub(super) for_marks: bool,
+    /// That it is a hit: a limit that counts hits otherwise.
+    pub(super) for_reason: bool,
+}
+
+impl Beside {
+    pub(super) fn of(extensions: &http::Extensions) -> Self {
+        Self {
+            for_marks: Trace::of(extensions).is_some(),
+            for_reason: extensions.get::<AsksReason>().is_some(),
+        }
+    }
+}
+
+/// A plain hit.
 pub(super) fn hit<B>(
     page: &Page,
     record: &Arc<Record>,
     wish: Wish<'_>,
-    is_traced: bool,
+    beside: Beside,
     now: Now,
 ) -> Option<Response<PageBody<B>>> {
     let mut response = from_record(page, record, wish, Outcome::of(Reason::Hit), now)?;
-    if is_traced {
+    if beside.for_marks {
         response
             .extensions_mut()
             .insert(Inherited::of(page, record.marks.clone()));
     }
+    if beside.for_reason {
+        response.extensions_mut().insert(Reason::Hit);
+    }
     Some(response)
-}
-
-/// Does a request come from within another page layer?
-pub(super) fn is_traced(extensions: &http::Extensions) -> bool {
-    Trace::of(extensions).is_some()
 }
 
 fn whole<B>(stored: &StoredPage, record: &Record) -> PageBody<B> {

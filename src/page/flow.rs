@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use super::answer;
+use super::answer::{self, Beside};
 use super::asker::Asker;
 use super::body::{BoxError, PageBody};
 use super::flight::Lead;
@@ -295,8 +295,8 @@ impl<S, B> Call<S, B> {
         match lookup(shared, &self.base, asking, now).await? {
             Lookup::Missed(missed) => Ok(Looked::Missed(missed)),
             Lookup::Fresh(record) => {
-                let is_traced = answer::is_traced(self.request.extensions());
-                answer::hit(&self.page, &record, self.want.wish(), is_traced, now)
+                let beside = Beside::of(self.request.extensions());
+                answer::hit(&self.page, &record, self.want.wish(), beside, now)
                     .map(Looked::Answered)
                     .ok_or_else(foreign)
             }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Response};
 
-use super::answer;
+use super::answer::{self, Beside};
 use super::asker::Owner;
 use super::flow::{Call, Looked};
 use super::key::{KeyBuf, path_key_of};
@@ -219,11 +219,9 @@ impl<S, B> Call<S, B> {
                 if !self.admits(&record).await? {
                     return Ok(Looked::Missed(missed));
                 }
-                let is_traced = answer::is_traced(self.request.extensions());
-                Ok(
-                    answer::hit(&page, &record, self.want.wish(), is_traced, now)
-                        .map_or(Looked::Missed(missed), Looked::Answered),
-                )
+                let beside = Beside::of(self.request.extensions());
+                Ok(answer::hit(&page, &record, self.want.wish(), beside, now)
+                    .map_or(Looked::Missed(missed), Looked::Answered))
             }
             Lookup::Stale(record, why, found) => {
                 if !self.admits(&record).await? {

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use tower_service::Service;
 
 use super::account::{Account, Told};
-use super::answer::{self, Wish};
+use super::answer::{self, Beside, Wish};
 use super::asker::{Asker, Unkeyed};
 use super::body::{BoxError, PageBody};
 use super::content::{self, ContentRule};
@@ -113,6 +113,7 @@ where
         seen.ranged &= heeds_ranges(policy, head.headers);
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
+        let beside = Beside::of(head.extensions);
         let mut key = KeyBuf::new();
         let written = key_of(
             &mut key,
@@ -152,7 +153,7 @@ where
         let ended = shared.flights.ended();
         let (missed, answered) = match lookup_now(shared, key.as_bytes(), asking, now) {
             Poll::Ready(Ok(Lookup::Fresh(record))) => {
-                match answer::hit(&self.page, &record, wish, traced.is_some(), now) {
+                match answer::hit(&self.page, &record, wish, beside, now) {
                     Some(response) => return ResponseFuture::ready(response),
                     // The look-up has seen that the head is one of ours.
                     None => return self.bypass(request, Bypass::Store),

@@ -87,6 +87,7 @@ impl RateLimitBuilder {
             dry_run: self.dry_run,
             switch: self.switch,
             wait: self.wait,
+            deadline: self.deadline,
             form: form_body.map(|body| body(self.form_limit)),
         };
         Ok(RateLimitLayer {

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::answer::Answer;
 use super::claimed::Missing;
 use super::error::RateLimitError;
-use super::limit::{Amount, Computed, Cost};
+use super::limit::{Amount, Computed, Cost, Deadline};
 use super::refused::{Refused, Telling};
 use super::scope::{Methods, Scope, network};
 use super::settle::Settle;
@@ -62,6 +62,7 @@ pub struct RateLimitBuilder {
     pub(super) dry_run: bool,
     pub(super) switch: Option<Switch>,
     pub(super) wait: Option<Waiting>,
+    pub(super) deadline: Option<Deadline>,
     pub(super) form_limit: usize,
     pub(super) form_body: Option<FormBody>,
     /// The first thing that cannot be.
@@ -106,6 +107,7 @@ impl RateLimitBuilder {
             dry_run: false,
             switch: None,
             wait: None,
+            deadline: None,
             form_limit: USUAL_FORM,
             form_body: usual_form_body(),
             problem: None,
@@ -235,7 +237,8 @@ impl RateLimitBuilder {
     }
 
     /// Waits in line instead of refusing, as long as this says: a [`Duration`](std::time::Duration), or a [`Waiting`]. What could not be served in
-    /// time is refused at once; a client that goes away leaves the line. Needs a tokio runtime with its timer. Default: it refuses.
+    /// time is refused at once; a client that goes away leaves the line. No request waits longer than its `grpc-timeout` says, where it has one. Needs a
+    /// tokio runtime with its timer. Default: it refuses.
     ///
     /// ```
     /// use std::time::Duration;
@@ -253,6 +256,16 @@ impl RateLimitBuilder {
     /// ```
     pub fn wait(mut self, waiting: impl Into<Waiting>) -> Self {
         self.wait = Some(waiting.into());
+        self
+    }
+
+    /// How long the client of a request waits for its answer, where that can be told, by a field of the request, say: then it waits in line no longer than
+    /// that, and is refused at once where it could not be served in that time. Default: as long as [`wait`](Self::wait) and the field `grpc-timeout` say.
+    pub fn deadline(
+        mut self,
+        left: impl Fn(&RequestHead<'_>) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        self.deadline = Some(Arc::new(left));
         self
     }
 
@@ -297,7 +310,7 @@ impl RateLimitBuilder {
     }
 
     /// What a request costs that a [page cache](crate::Cache::page) within this layer answers from what it has stored; 0 is free. Default: as any
-    /// other.
+    /// other. What is too much was taken before and is given back, so a client without room for the whole cost is refused all the same.
     pub fn hit_cost(mut self, cost: u64) -> Self {
         self.settle.hit_cost = Some(cost);
         self

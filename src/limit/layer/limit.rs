@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower_layer::Layer;
 
@@ -47,10 +48,14 @@ pub(crate) struct Limit {
     pub(super) form: Option<ContentRule>,
     pub(super) switch: Option<Switch>,
     pub(super) wait: Option<Waiting>,
+    pub(super) deadline: Option<Deadline>,
     pub(super) counters: Arc<GroupCounters>,
 }
 
 pub(super) type Cost = Arc<dyn Fn(&RequestHead<'_>) -> u64 + Send + Sync>;
+
+/// How long the client of a request is there for its answer, where that can be told.
+pub(super) type Deadline = Arc<dyn Fn(&RequestHead<'_>) -> Option<Duration> + Send + Sync>;
 
 /// One of its quotas.
 pub(super) struct Entry {

@@ -5,6 +5,7 @@ mod body;
 mod build;
 mod builder;
 mod claimed;
+mod deadline;
 mod error;
 mod everyone;
 mod form;

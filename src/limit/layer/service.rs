@@ -23,6 +23,7 @@ use crate::limit::permit::Permit;
 use crate::limit::refusal::Refusal;
 use crate::limit::stats::Event;
 use crate::log;
+use crate::monitor::AsksReason;
 use crate::page::{BoxError, read_content};
 use crate::request::RequestHead;
 
@@ -194,7 +195,10 @@ impl<S> RateLimitService<S> {
         let limit = &self.limit;
         let claims = limit.claims_of(&mut claimed);
         let made = match limit.wait {
-            Some(waiting) => limit.limiter.admit_in_line(claims, waiting, None).await,
+            Some(waiting) => {
+                let left = limit.time_left(&RequestHead::of(&request));
+                limit.limiter.admit_in_line(claims, waiting, left).await
+            }
             None => limit.limiter.admit(claims).await,
         };
         match self.admit(request, claimed, made) {
@@ -276,6 +280,9 @@ impl<S> RateLimitService<S> {
             taken: taken.clone(),
             settles: limit.settle.heeds_heads() && !taken.is_over(),
         };
+        if then.settles {
+            request.extensions_mut().insert(AsksReason);
+        }
         Seen::add(request.extensions_mut(), limit, Arc::downgrade(&taken));
         Ok((request, then))
     }

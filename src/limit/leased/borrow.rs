@@ -25,6 +25,7 @@ struct Borrow<'a> {
     asks: &'a [Ask<'a>],
     parts: SmallVec<[Part; 2]>,
     has_ended: bool,
+    has_failed: bool,
 }
 
 /// What it does at one place.
@@ -45,9 +46,9 @@ impl Shared {
         places: &Places,
         asks: &[Ask<'_>],
     ) -> Result<Decision, LimiterError> {
-        let mut is_awaiting = false;
+        let mut awaiting = None;
         loop {
-            let (place, ask) = match self.turn(places, asks, &mut is_awaiting) {
+            let (place, ask) = match self.turn(places, asks, &mut awaiting) {
                 Turn::Decided(decision) => return Ok(decision),
                 Turn::Borrow(borrow) => return borrow.run().await,
                 Turn::Straight => return self.limiter.decide(Action::Acquire, asks).await,
@@ -65,7 +66,7 @@ impl Shared {
         &'a self,
         places: &'a Places,
         asks: &'a [Ask<'a>],
-        is_awaiting: &mut bool,
+        awaiting: &mut Option<u64>,
     ) -> Turn<'a> {
         let now = self.clock.micros();
         let mut locked = self.table.lock(places);
@@ -74,21 +75,27 @@ impl Shared {
         }
         let mut lacking: SmallVec<[bool; 2]> = SmallVec::new();
         let mut wait = None;
+        let mut failures = 0_u64;
         for (place, ask) in places.iter().zip(asks) {
             let Some(lease) = locked.lease_or_new(place, ask, now) else {
                 return Turn::Straight;
             };
+            failures = failures.wrapping_add(lease.failures);
             let lacks = lease.look(now, ask.cost) != Local::Spend;
             if lacks && lease.is_borrowing {
                 wait = wait.or(Some((place, ask)));
-                if !*is_awaiting {
+                if awaiting.is_none() {
                     lease.awaited = lease.awaited.saturating_add(ask.cost);
                 }
             }
             lacking.push(lacks);
         }
+        // Whom this call waited for has failed. One after the other, all that wait would fail after one another's time.
+        if awaiting.is_some_and(|before| before != failures) {
+            return Turn::Straight;
+        }
         if let Some((place, ask)) = wait {
-            *is_awaiting = true;
+            *awaiting = Some(failures);
             return Turn::Wait(place, ask);
         }
         // The last may have taken the room of the first: nothing may be begun that cannot be ended.
@@ -123,6 +130,7 @@ impl Shared {
             asks,
             parts,
             has_ended: false,
+            has_failed: false,
         })
     }
 
@@ -142,7 +150,9 @@ impl Borrow<'_> {
             let sent = self.shared.clock.micros();
             let costs = self.asks.iter().zip(&wants);
             let asked: SmallVec<[Ask<'_>; 2]> = costs.map(|(ask, want)| ask.cost(*want)).collect();
-            let decided = self.shared.limiter.decide(Action::Acquire, &asked).await?;
+            let decided = self.shared.limiter.decide(Action::Acquire, &asked).await;
+            self.has_failed = decided.is_err();
+            let decided = decided?;
             let fewer = match decided.is_admitted() {
                 true => None,
                 false => self.fewer(&wants, decided.standings(), is_first),
@@ -207,6 +217,7 @@ impl Borrow<'_> {
     /// Files what the limiter has answered, and lets others in.
     fn end(&mut self, sent: u64, wants: &[u64], decided: &Decision) -> Decision {
         let shared = self.shared;
+        let answered = shared.clock.micros();
         let is_admitted = decided.is_admitted();
         let mut standings: SmallVec<[Standing; 2]> = decided.standings().into();
         {
@@ -220,8 +231,8 @@ impl Borrow<'_> {
                 };
                 match part {
                     Part::Had { receipt } => {
-                        lease.saw(sent, *standing);
-                        if let Some(known) = lease.standing(sent) {
+                        lease.saw(answered, *standing);
+                        if let Some(known) = lease.standing(answered) {
                             *standing = known;
                         }
                         if is_admitted && ask.cost > 0 {
@@ -232,17 +243,18 @@ impl Borrow<'_> {
                         let serial = shared.serial();
                         let parts = (*want, ask.cost);
                         lease.lent(serial, sent, parts, *standing, &place.rule, shared.terms);
+                        lease.saw(answered, *standing);
                         // What was borrowed for this call alone is its own.
                         if *want > ask.cost {
                             standing.receipt = lease.marked();
                             standing.remaining =
-                                standing.remaining.saturating_add(lease.tokens(sent));
+                                standing.remaining.saturating_add(lease.tokens(answered));
                         }
                     }
                     Part::Lacks { .. } if !standing.admitted => {
-                        lease.refused(sent, ask.cost, *standing);
+                        lease.refused(answered, ask.cost, *standing);
                     }
-                    Part::Lacks { .. } => lease.saw(sent, *standing),
+                    Part::Lacks { .. } => lease.saw(answered, *standing),
                 }
             }
         }
@@ -260,7 +272,10 @@ impl Borrow<'_> {
                 continue;
             };
             match part {
-                Part::Lacks { .. } => lease.is_borrowing = false,
+                Part::Lacks { .. } => {
+                    lease.is_borrowing = false;
+                    lease.failures += u64::from(self.has_failed);
+                }
                 Part::Had { receipt } if come_back => {
                     lease.come_back(*receipt, ask.cost);
                 }

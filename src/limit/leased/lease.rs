@@ -24,6 +24,8 @@ pub(super) struct Lease {
     seen: Option<(Standing, u64)>,
     /// What was refused last, and until when it is.
     refused: Option<(u64, u64)>,
+    /// How often borrowing has failed.
+    pub(super) failures: u64,
     /// Somebody is about to borrow.
     pub(super) is_borrowing: bool,
     /// What is asked for meanwhile.
@@ -62,7 +64,8 @@ impl Lease {
             return Local::Spend;
         }
         match self.refused {
-            Some((refused, until)) if cost >= refused && now < until => Local::Refuse(until - now),
+            // Of another cost the wait would be another.
+            Some((refused, until)) if cost == refused && now < until => Local::Refuse(until - now),
             _ => Local::Borrow,
         }
     }
@@ -173,7 +176,6 @@ impl Lease {
         self.borrowed_at = sent;
         self.receipt = seen.receipt;
         self.batch = batch;
-        self.saw(sent, seen);
         self.refused = None;
     }
 
@@ -182,12 +184,12 @@ impl Lease {
         self.seen = Some((seen, at));
     }
 
-    /// The limiter has refused `cost`.
-    pub(super) fn refused(&mut self, sent: u64, cost: u64, seen: Standing) {
+    /// The limiter has refused `cost`. `answered` is the time after that: counted from before, a wait would end sooner here than there.
+    pub(super) fn refused(&mut self, answered: u64, cost: u64, seen: Standing) {
         self.batch = 0;
-        self.saw(sent, seen);
+        self.saw(answered, seen);
         if let Wait::Micros(wait) = seen.wait {
-            self.refused = Some((cost, sent.saturating_add(wait)));
+            self.refused = Some((cost, answered.saturating_add(wait)));
         }
     }
 

@@ -7,6 +7,8 @@
 //! ```
 
 mod borrow;
+#[cfg(test)]
+mod late_tests;
 mod lease;
 mod table;
 #[cfg(test)]
@@ -148,7 +150,7 @@ impl Limiter for Leased {
                     None => Poll::Pending,
                 }
             }
-            Action::GiveBack if asks.iter().all(|ask| Lease::is_marked(ask.receipt)) => {
+            Action::GiveBack if asks.iter().all(is_leased) => {
                 Poll::Ready(Ok(shared.come_back(asks)))
             }
             Action::GiveBack | Action::Reset => Poll::Pending,
@@ -168,10 +170,8 @@ impl Limiter for Leased {
                 None => shared.limiter.decide(action, asks).await,
             },
             Action::GiveBack => {
-                let (leased, straight): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) = asks
-                    .iter()
-                    .copied()
-                    .partition(|ask| Lease::is_marked(ask.receipt));
+                let (leased, straight): (SmallVec<[_; 2]>, SmallVec<[_; 2]>) =
+                    asks.iter().copied().partition(is_leased);
                 let here = shared.come_back(&leased);
                 if straight.is_empty() {
                     return Ok(here);
@@ -180,7 +180,7 @@ impl Limiter for Leased {
                 shared.ask_again(&straight);
                 let (mut here, mut there) = (here.standings().iter(), there.standings().iter());
                 let standings = asks.iter().filter_map(|ask| {
-                    match Lease::is_marked(ask.receipt) {
+                    match is_leased(ask) {
                         true => here.next(),
                         false => there.next(),
                     }
@@ -308,6 +308,11 @@ impl Shared {
     fn serial(&self) -> u64 {
         self.serials.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// Was it spent of a lease? Places in flight never are, and the limiter may make of their receipts what it likes.
+fn is_leased(ask: &Ask<'_>) -> bool {
+    Lease::is_marked(ask.receipt) && !ask.quota.is_in_flight()
 }
 
 impl fmt::Debug for Leased {

@@ -59,7 +59,7 @@ impl MemoryLimiterBuilder {
                 keys: self.keys,
                 taken: AtomicUsize::new(0),
                 shards: (0..shards).map(|_| super::Shard::default()).collect(),
-                overflow: Overflow::default(),
+                overflow: Overflow::new(self.keys),
             }),
         }
     }

@@ -34,7 +34,8 @@ use super::limiter::{Limiter, LimiterError};
 use super::rule::Rule;
 use crate::clock::{Clock, SystemClock};
 
-/// Counts in the memory of this process; clones share their counts.
+/// Counts in the memory of this process; clones share their counts. Each of several processes admits the whole quota: where that is too much, they
+/// count together by a `RedisLimiter` (feature `redis`).
 ///
 /// # Memory
 ///

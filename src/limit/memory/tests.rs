@@ -185,6 +185,31 @@ fn newcomers_share_one_state_when_there_is_no_room() {
 }
 
 #[test]
+fn what_newcomers_share_is_bounded_whatever_the_quotas_and_groups() {
+    let clock = ManualClock::new();
+    let limiter = limiter(16, &clock);
+    let mut admitted = 0;
+    for nth in 1..=1_000 {
+        let group = format!("group {nth}");
+        let quota = Quota::new(1 + nth % 500, HOUR).unwrap();
+        let ask = Ask::new(LimitKey::new(&group, b"alice"), &quota);
+        let Poll::Ready(decided) = limiter.decide_now(Action::Acquire, &[ask]) else {
+            panic!("it answers at once");
+        };
+        let standing = decided.unwrap().standings()[0];
+        admitted += usize::from(standing.admitted);
+        // Who is refused can tell until when.
+        assert!(standing.admitted || standing.wait > Wait::NONE);
+    }
+    // A key each, and some that share.
+    assert_eq!(admitted, 16 + 65);
+    assert_eq!(limiter.shared.overflow.len(), 65);
+    clock.advance(2 * HOUR);
+    assert_eq!(limiter.sweep(), 16);
+    assert!(take(&limiter, "bob", &Quota::new(1, HOUR).unwrap()).admitted);
+}
+
+#[test]
 fn room_comes_back_with_time_and_nobody_gains_by_it() {
     let clock = ManualClock::new();
     let limiter = limiter(2, &clock);

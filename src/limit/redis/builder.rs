@@ -12,6 +12,11 @@ use super::names::Names;
 use crate::limit::Leased;
 use crate::store::redis::{Connections, RedisStore, RedisStoreBuilder, RedisStoreError};
 
+/// How long a call waits for a connection.
+const ACQUIRE: Duration = Duration::from_millis(500);
+/// How long a call waits for its answer.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// The options of a [`RedisLimiter`]; see [`RedisLimiter::builder`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct RedisLimiterBuilder {
@@ -163,7 +168,11 @@ impl RedisLimiterBuilder {
         // Limits are to hold again soon after the server is back.
         let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
         Self {
-            origin: origin.map(|server| server.breaker_pause(first, longest)),
+            origin: origin.map(|server| {
+                // A page that is late is made again; a count that is late is an estimate, which may admit too many.
+                let server = server.acquire_timeout(ACQUIRE).answer_timeout(ANSWER);
+                server.breaker_pause(first, longest)
+            }),
             namespace: "larder".to_owned(),
             spread: false,
             lease: Duration::from_secs(30),
@@ -173,7 +182,9 @@ impl RedisLimiterBuilder {
     /// Sets how the server is reached: user, password, timeouts, and the other options of connections that a [`RedisStore`] has. Nothing where
     /// the limiter is [on](RedisLimiter::on) the connections of a store.
     ///
-    /// Defaults: those of the store, but that a server that fails is left alone for 100 ms first, and for 1 s at most.
+    /// Defaults: those of the store, but that a call waits for 500 ms for a connection and 1 s for its answer, and that a server that fails is
+    /// left alone for 100 ms first, and for 1 s at most. An answer that is later than that is an outage: what each quota then does is up to
+    /// its [`Outage`](crate::limit::Outage).
     pub fn server(mut self, options: impl FnOnce(RedisStoreBuilder) -> RedisStoreBuilder) -> Self {
         self.origin = self.origin.map(options);
         self

@@ -48,7 +48,7 @@ impl RateLimiter {
             false => (awaited, None),
         };
         let is_too_late = |decision: &mut Decision| {
-            !is_in_time(decision.wait(), patience.saturating_sub(since.elapsed()))
+            !is_in_time(decision, patience.saturating_sub(since.elapsed()))
         };
         if let Some(decision) = stood.take_if(is_too_late) {
             return Err(Refusal::Over(decision));
@@ -67,7 +67,7 @@ impl RateLimiter {
             (Some(decision), true) => decision,
             _ => self.look_behind(&claims, &ticket).await?,
         };
-        if !is_in_time(stood.wait(), patience.saturating_sub(since.elapsed())) {
+        if !is_in_time(&stood, patience.saturating_sub(since.elapsed())) {
             return Err(Refusal::Over(stood));
         }
         self.stand(claims, &ticket, stood, since, since + patience)
@@ -102,7 +102,7 @@ impl RateLimiter {
             }
             has_looked = false;
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || !is_in_time(stood.wait(), left) {
+            if left.is_zero() || !is_in_time(&stood, left) {
                 return Err(Refusal::Over(stood));
             }
             let pause = match stood.wait() {
@@ -156,12 +156,15 @@ impl RateLimiter {
     }
 }
 
-fn is_in_time(wait: Wait, left: Duration) -> bool {
-    match wait {
+/// May all that refuse admit it in time?
+fn is_in_time(decision: &Decision, left: Duration) -> bool {
+    let standings = decision.standings().iter();
+    let mut refusing = standings.filter(|standing| !standing.admitted);
+    refusing.all(|standing| match standing.wait {
         Wait::Micros(micros) => Duration::from_micros(micros) <= left,
         Wait::Unknown => !left.is_zero(),
         Wait::Never => false,
-    }
+    })
 }
 
 /// What is left of these waits: for those that were refused some time ago.

@@ -44,7 +44,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// No longer than this, or than the deadline of the call where that is sooner.
+    /// No longer than this, or than until the deadline of the call ([`Acquire::deadline`](super::Acquire::deadline),
+    /// [`RateLimitBuilder::deadline`](super::RateLimitBuilder::deadline)) where that is sooner.
     pub const fn at_most(wait: Duration) -> Self {
         Self {
             at_most: wait,

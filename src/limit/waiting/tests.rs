@@ -56,6 +56,25 @@ async fn what_cannot_be_in_time_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_beyond_the_deadline_of_the_call() {
+    let limiter = limiter();
+    limiter.acquire("k1", &slow()).await.unwrap();
+    let since = Instant::now();
+    let within = |span: Duration| (since + span).into_std();
+    let quotas = slow();
+    let ask = || limiter.acquire("k1", &quotas).wait(9 * SECOND);
+    let refused = ask().deadline(within(SECOND / 2)).await.unwrap_err();
+    assert_eq!(refused.wait(), Wait::Micros(1_000_000));
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    ask().deadline(within(SECOND)).await.unwrap();
+    assert_eq!(since.elapsed(), SECOND);
+    // One that is over lets nobody wait, and nobody through who need not.
+    let refused = ask().deadline(within(Duration::ZERO)).await;
+    assert!(refused.is_err());
+    assert_eq!(since.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_ahead_are_considered() {
     let limiter = limiter();
     limiter.acquire("k1", &slow()).await.unwrap();
@@ -213,5 +232,36 @@ async fn a_place_that_is_left_goes_to_the_first_in_line_at_once() {
     let refused = limiter.acquire("k1", &places).wait(SECOND).await;
     assert_eq!(refused.unwrap_err().wait(), Wait::Unknown);
     assert_eq!(since.elapsed(), SECOND);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_left_elsewhere_than_at_once_wakes_the_first_in_line() {
+    let limiter = RateLimiter::new(Far::new(TokioClock::new()));
+    let places = [Quota::in_flight(NonZeroU32::MIN)];
+    let held = limiter.acquire("k1", &places).await.unwrap();
+    let since = Instant::now();
+    let waits = {
+        let (limiter, places) = (limiter.clone(), places.clone());
+        tokio::spawn(async move {
+            let permit = limiter.acquire("k1", &places).wait(9 * SECOND).await;
+            (permit.is_ok(), since.elapsed())
+        })
+    };
+    sleep(Duration::from_millis(2_501)).await;
+    drop(held);
+    assert_eq!(waits.await.unwrap(), (true, Duration::from_millis(2_501)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_place_when_a_rate_refuses_for_longer() {
+    let limiter = limiter();
+    let quotas = [Quota::in_flight(NonZeroU32::MIN), quota("1/h")];
+    let held = limiter.acquire("k1", &quotas).await.unwrap();
+    let since = Instant::now();
+    let refused = limiter.acquire("k1", &quotas).wait(9 * SECOND).await;
+    assert!(refused.is_err());
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    assert_eq!(limiter.stats().total.waited, 0);
     drop(held);
 }

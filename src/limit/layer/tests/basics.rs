@@ -374,6 +374,27 @@ async fn a_request_may_wait_for_its_turn_instead_of_being_refused() {
     // Those who could not be served in time are told at once.
     assert_eq!(statuses, [200, 200, 429, 429]);
     assert_eq!(world.runs(), 4);
+
+    // Nor does anybody wait whose client will be gone by then.
+    let app = world.app(|limit| {
+        let limit = limit.quota("1/s", client_ip()).wait(patient);
+        limit.deadline(|head| {
+            let millis = head.headers.get("x-timeout-ms")?.to_str().ok()?;
+            Some(Duration::from_millis(millis.parse().ok()?))
+        })
+    });
+    let within = |millis: &'static str| {
+        let mut request = from(BOB);
+        let value = http::HeaderValue::from_static(millis);
+        request.headers_mut().insert("x-timeout-ms", value);
+        request
+    };
+    let begun = tokio::time::Instant::now();
+    for (millis, expected) in [("999", 200), ("999", 429), ("1000", 200)] {
+        let status = send(&app, within(millis)).await.status();
+        assert_eq!(status, expected, "{millis} ms");
+    }
+    assert_eq!(begun.elapsed().as_secs(), 1);
 }
 
 /// Time as tokio has it.

@@ -10,6 +10,7 @@ mod in_flight;
 mod scopes;
 mod settling;
 mod telling;
+mod waiting;
 
 use std::net::IpAddr;
 use std::sync::Arc;
