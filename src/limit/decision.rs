@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 /// What became of a call, quota by quota.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    standings: Standings,
+    standings: SmallVec<[Standing; 2]>,
     estimated: bool,
-}
-
-/// Nearly always it is one, and then small enough to be handed on without a thought.
-#[derive(Clone, Debug)]
-enum Standings {
-    One(Standing),
-    Others(Box<[Standing]>),
 }
 
 /// How one quota stands.
@@ -101,22 +96,17 @@ impl Standing {
 impl Decision {
     /// One standing for each ask, in their order.
     pub fn new(standings: impl IntoIterator<Item = Standing>) -> Self {
-        let mut standings = standings.into_iter();
-        match (standings.next(), standings.next()) {
-            (Some(one), None) => Self::of_one(one),
-            (first, second) => Self::of(Standings::Others(
-                first.into_iter().chain(second).chain(standings).collect(),
-            )),
+        Self {
+            standings: standings.into_iter().collect(),
+            estimated: false,
         }
     }
 
     /// The standing of one ask alone.
     #[inline]
-    pub(crate) const fn of_one(standing: Standing) -> Self {
-        Self::of(Standings::One(standing))
-    }
-
-    const fn of(standings: Standings) -> Self {
+    pub(crate) fn of_one(standing: Standing) -> Self {
+        let mut standings = SmallVec::new();
+        standings.push(standing);
         Self {
             standings,
             estimated: false,
@@ -137,23 +127,17 @@ impl Decision {
 
     /// Do all quotas allow it?
     pub fn is_admitted(&self) -> bool {
-        self.standings().iter().all(|standing| standing.admitted)
+        self.standings.iter().all(|standing| standing.admitted)
     }
 
     /// How each quota stands, in the order of the asks.
     pub fn standings(&self) -> &[Standing] {
-        match &self.standings {
-            Standings::One(standing) => std::slice::from_ref(standing),
-            Standings::Others(standings) => standings,
-        }
+        &self.standings
     }
 
     /// How long until all would be admitted, if nobody else asks.
     pub fn wait(&self) -> Wait {
-        let refused = self
-            .standings()
-            .iter()
-            .filter(|standing| !standing.admitted);
+        let refused = self.standings.iter().filter(|standing| !standing.admitted);
         refused
             .map(|standing| standing.wait)
             .max()

@@ -5,13 +5,13 @@ use std::sync::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Shared;
-use super::name::Name;
+use super::name::Sought;
 use super::overflow;
 use super::table::{Probe, Table};
 use crate::limit::ask::{Action, Ask};
 use crate::limit::decision::{Decision, Receipt, Standing};
 use crate::limit::limiter::LimiterError;
-use crate::limit::rule::{At, Rule, State};
+use crate::limit::rule::{At, Gcra, Owed, Rule, State};
 
 /// How many other entries each newcomer looks at, to drop what is as good as new.
 const LOOKS: usize = 4;
@@ -56,16 +56,32 @@ impl Shared {
         action: Action,
         asks: &[Ask<'_>],
     ) -> Result<Decision, LimiterError> {
-        if let [ask] = asks
-            && let Some(standing) = self.decide_known(action, ask, ask.quota.rule()?)
-        {
-            return Ok(Decision::of_one(standing));
+        if let [ask] = asks {
+            let rule = ask.quota.rule()?;
+            if let (Action::Acquire, Rule::Gcra(gcra)) = (action, &rule) {
+                if let Some(owed) = self.acquire_known(ask, gcra) {
+                    return Ok(Decision::of_one(gcra.standing(owed)));
+                }
+            } else if let Some(standing) = self.decide_known(action, ask, rule) {
+                return Ok(Decision::of_one(standing));
+            }
         }
         self.decide_all(action, asks)
     }
 
-    /// One quota, of a key that has a state.
+    /// The call that is made most, of a key that has a state.
     #[inline]
+    fn acquire_known(&self, ask: &Ask<'_>, gcra: &Gcra) -> Option<Owed> {
+        let probe = self.probe(ask, Rule::Gcra(*gcra));
+        let mut table = self.shards[self.shard(probe.hash)].lock();
+        let entry = table.find(&probe)?;
+        match table.state(entry) {
+            State::Arrival(tat) => Some(gcra.acquire(tat, self.clock.micros(), ask.cost)),
+            _ => None,
+        }
+    }
+
+    /// One quota, of a key that has a state.
     fn decide_known(&self, action: Action, ask: &Ask<'_>, rule: Rule) -> Option<Standing> {
         if !rule.is_counted() {
             let at = At { now: 0, offset: 0 };
@@ -147,11 +163,13 @@ impl Shared {
 
     #[inline(always)]
     fn probe<'a>(&self, ask: &Ask<'a>, rule: Rule) -> Probe<'a> {
+        let group = ask.key.group();
+        let name = Sought::of(ask.key.name());
         Probe {
-            hash: self.hash(&rule, &ask.key),
+            hash: self.hash(&rule, group, &name),
             rule,
-            group: ask.key.group(),
-            name: Name::of(ask.key.name()),
+            group,
+            name,
         }
     }
 

@@ -25,9 +25,10 @@ use async_trait::async_trait;
 use foldhash::quality::RandomState;
 
 pub use self::builder::MemoryLimiterBuilder;
+use self::name::Sought;
 use self::overflow::Overflow;
 use self::table::Table;
-use super::ask::{Action, Ask, LimitKey};
+use super::ask::{Action, Ask};
 use super::decision::Decision;
 use super::limiter::{Limiter, LimiterError};
 use super::rule::Rule;
@@ -137,12 +138,12 @@ impl MemoryLimiter {
 
 impl Shared {
     #[inline]
-    fn hash(&self, rule: &Rule, key: &LimitKey<'_>) -> u64 {
+    fn hash(&self, rule: &Rule, group: &str, name: &Sought<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         // All that tells most rules of one key apart: those that are alike in it are compared.
         hasher.write_u64(rule.capacity());
-        hasher.write(key.group().as_bytes());
-        hasher.write(key.name());
+        hasher.write(group.as_bytes());
+        hasher.write(name.bytes());
         hasher.finish()
     }
 

@@ -1,49 +1,56 @@
 //! Names of any length in as many bytes.
 
+use std::borrow::Cow;
+
 /// The longest name that is kept as it is.
 const INLINE: usize = 47;
 /// In place of a length.
-const DIGEST: u64 = 0xFF;
+const DIGEST: u8 = 0xFF;
 
 /// A name, or of a long one its digest. No two names are taken for one another: to find two with one BLAKE3 digest is infeasible.
 ///
-/// The last byte is the length. As words, since what is written as bytes and read as words at once makes the processor wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name([u64; (INLINE + 1) / 8]);
+/// The last byte is the length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; INLINE + 1]);
 
-impl Name {
+/// A name that is looked up: borrowed, or of a long one its digest.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Sought<'a>(Cow<'a, [u8]>);
+
+impl<'a> Sought<'a> {
     #[inline]
-    pub(super) fn of(name: &[u8]) -> Self {
+    pub(super) fn of(name: &'a [u8]) -> Self {
         match name.len() {
-            ..=INLINE => Self(words(name, name.len() as u64)),
-            _ => Self(words(blake3::hash(name).as_bytes(), DIGEST)),
+            ..=INLINE => Self(Cow::Borrowed(name)),
+            _ => Self(Cow::Owned(blake3::hash(name).as_bytes().to_vec())),
         }
     }
 
-    /// Whole, and without a call.
-    #[inline]
-    pub(super) fn is(&self, other: &Self) -> bool {
-        let differ = self.0.iter().zip(&other.0);
-        differ.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn last(&self) -> u8 {
+        match &self.0 {
+            Cow::Borrowed(name) => name.len() as u8,
+            Cow::Owned(_) => DIGEST,
+        }
     }
 }
 
-#[inline]
-fn words(bytes: &[u8], last: u64) -> [u64; 6] {
-    let mut words = [0; 6];
-    let (whole, rest) = bytes.as_chunks::<8>();
-    for (word, bytes) in words.iter_mut().zip(whole) {
-        *word = u64::from_le_bytes(*bytes);
+impl Name {
+    pub(super) fn of(sought: &Sought<'_>) -> Self {
+        let mut bytes = [0; INLINE + 1];
+        let name = sought.bytes();
+        bytes[..name.len()].copy_from_slice(name);
+        bytes[INLINE] = sought.last();
+        Self(bytes)
     }
-    let mut part = 0;
-    for byte in rest.iter().rev() {
-        part = part << 8 | u64::from(*byte);
+
+    #[inline]
+    pub(super) fn is(&self, sought: &Sought<'_>) -> bool {
+        self.0[INLINE] == sought.last() && self.0.starts_with(sought.bytes())
     }
-    if let Some(word) = words.get_mut(whole.len()) {
-        *word = part;
-    }
-    words[5] |= last << 56;
-    words
 }
 
 #[cfg(test)]
@@ -62,8 +69,13 @@ mod tests {
         }
         // What the digest of a long name looks like.
         names.push(blake3::hash(&[0; 100]).as_bytes().to_vec());
-        let kept: std::collections::HashSet<_> =
-            names.iter().map(|name| Name::of(name).0).collect();
-        assert_eq!(kept.len(), names.len());
+        let kept = |name: &Vec<u8>| Name::of(&Sought::of(name));
+        let all: std::collections::HashSet<_> = names.iter().map(kept).collect();
+        assert_eq!(all.len(), names.len());
+        for (nth, name) in names.iter().enumerate() {
+            for (other, sought) in names.iter().enumerate() {
+                assert_eq!(kept(name).is(&Sought::of(sought)), nth == other);
+            }
+        }
     }
 }

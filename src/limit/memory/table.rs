@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::super::rule::{Rule, State};
-use super::name::Name;
+use super::name::{Name, Sought};
 
 /// No entry stands here.
 const NONE: u32 = u32::MAX;
@@ -46,7 +46,7 @@ struct Slot {
 pub(super) struct Probe<'a> {
     pub(super) rule: Rule,
     pub(super) group: &'a str,
-    pub(super) name: Name,
+    pub(super) name: Sought<'a>,
     pub(super) hash: u64,
 }
 
@@ -113,7 +113,7 @@ impl Table {
         let policy = self.policy(probe);
         self.entries.push(Entry {
             policy,
-            name: probe.name,
+            name: Name::of(&probe.name),
             tag: probe.tag(),
             state,
         });
@@ -250,6 +250,16 @@ mod tests {
     use crate::limit::Quota;
     use crate::limit::rule::At;
 
+    const NUMBERS: [u8; 128] = {
+        let mut numbers = [0; 128];
+        let mut number = 0;
+        while number < numbers.len() {
+            numbers[number] = number as u8;
+            number += 1;
+        }
+        numbers
+    };
+
     fn probe(rule: Rule, number: u8) -> Probe<'static> {
         Probe {
             rule,
@@ -258,7 +268,7 @@ mod tests {
             } else {
                 "odd"
             },
-            name: Name::of(&[number / 2]),
+            name: Sought::of(&NUMBERS[usize::from(number / 2)..][..1]),
             // So that many collide, at the end of the index too.
             hash: u64::from(number % 7) * 0x3FFF_FFFF,
         }

@@ -3,6 +3,15 @@
 use super::super::decision::{Receipt, Standing, Wait};
 use super::{divided, divided_up, narrow};
 
+/// What came of a call, before it is told how the quota stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Owed {
+    /// What is not worked off yet.
+    owed: u128,
+    cost: u64,
+    receipt: Receipt,
+}
+
 /// One unit each `period / rate`, and `burst` at once.
 ///
 /// In any closed interval of length W at most `burst + ⌊W / T⌋` are admitted, T being `period / rate` (RL-GC-01). With a burst of the whole
@@ -40,8 +49,14 @@ impl Gcra {
         }
     }
 
-    #[inline]
-    fn standing(&self, owed: u128, cost: u64, receipt: Receipt) -> Standing {
+    /// What the answers tell. It needs no state, so it is not reckoned under a lock.
+    #[inline(always)]
+    pub(crate) fn standing(&self, of: Owed) -> Standing {
+        let Owed {
+            owed,
+            cost,
+            receipt,
+        } = of;
         let capacity = self.capacity();
         let until = |owed: u128, capacity: u128| {
             narrow(divided_up(owed.saturating_sub(capacity), self.rate))
@@ -66,19 +81,31 @@ impl Gcra {
     }
 
     pub(super) fn look(&self, tat: u128, now: u64, cost: u64) -> Standing {
-        self.standing(self.owed(tat, now), cost, Receipt::NONE)
+        self.standing(Owed {
+            owed: self.owed(tat, now),
+            cost,
+            receipt: Receipt::NONE,
+        })
     }
 
-    /// `look`, and `take` where it is admitted, in one.
+    /// Takes `cost` if it is admitted.
     #[inline]
-    pub(super) fn acquire(&self, tat: &mut u128, now: u64, cost: u64) -> Standing {
+    pub(crate) fn acquire(&self, tat: &mut u128, now: u64, cost: u64) -> Owed {
         let owed = self.owed(*tat, now);
         let with_cost = owed + self.work(cost);
         if cost == 0 || with_cost > self.capacity() {
-            return self.standing(owed, cost, Receipt::NONE);
+            return Owed {
+                owed,
+                cost,
+                receipt: Receipt::NONE,
+            };
         }
         *tat = self.time(now) + with_cost;
-        self.standing(with_cost, 0, Receipt::new(now))
+        Owed {
+            owed: with_cost,
+            cost: 0,
+            receipt: Receipt::new(now),
+        }
     }
 
     pub(super) fn take(&self, tat: &mut u128, now: u64, cost: u64) -> Receipt {

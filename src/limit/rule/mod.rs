@@ -20,7 +20,7 @@ mod standing_tests;
 #[cfg(feature = "redis")]
 pub(crate) use self::fixed::Alignment;
 pub(crate) use self::fixed::{Fixed, Window};
-pub(crate) use self::gcra::Gcra;
+pub(crate) use self::gcra::{Gcra, Owed};
 pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::log::{Entries, Log};
 pub(crate) use self::sliding_counter::{Counts, SlidingCounter};
@@ -94,15 +94,10 @@ impl Rule {
     }
 
     /// Takes `cost` if it is admitted, and tells how the quota stands then.
-    #[inline]
     pub(crate) fn acquire(&self, state: &mut State, at: At, cost: u64) -> Standing {
         if let (Self::Gcra(rule), State::Arrival(tat)) = (self, &mut *state) {
-            return rule.acquire(tat, at.now, cost);
+            return rule.standing(rule.acquire(tat, at.now, cost));
         }
-        self.acquire_otherwise(state, at, cost)
-    }
-
-    fn acquire_otherwise(&self, state: &mut State, at: At, cost: u64) -> Standing {
         let standing = self.look(state, at, cost);
         if !standing.admitted || cost == 0 {
             return standing;
