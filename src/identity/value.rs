@@ -134,15 +134,21 @@ impl Identity {
         bytes
     }
 
-    /// The same behind what is there already.
+    /// The same behind what is there already. Short, so that limits can keep most names as they are.
     pub(crate) fn encode_into(&self, bytes: &mut impl Extend<u8>) {
         let mut push = |part: &[u8]| {
-            bytes.extend((part.len() as u64).to_be_bytes());
+            // Seven bits at a time, the lowest first; the last byte is the one below 128.
+            let mut length = part.len();
+            while length >= 0x80 {
+                bytes.extend([(length & 0x7F) as u8 | 0x80]);
+                length >>= 7;
+            }
+            bytes.extend([length as u8]);
             bytes.extend(part.iter().copied());
         };
         for part in &self.parts {
             push(part.kind.as_bytes());
-            push(&[u8::from(part.person), u8::from(part.value.is_some())]);
+            push(&[u8::from(part.person) | u8::from(part.value.is_some()) << 1]);
             push(part.value.as_deref().unwrap_or_default());
         }
     }
@@ -178,6 +184,8 @@ mod tests {
             Identity::known("a", "b").of_no_person(),
             Identity::known("a", "b").and(Identity::anonymous("c")),
             Identity::known("a", "b").and(Identity::known("c", "")),
+            Identity::known("a", vec![b'b'; 172]),
+            Identity::known("a", vec![b'b'; 300]),
         ];
         for (i, one) in all.iter().enumerate() {
             for (j, other) in all.iter().enumerate() {
