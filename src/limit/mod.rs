@@ -85,6 +85,8 @@
 //!
 //! * **Who may set `X-Forwarded-For`**: everybody. The address is that of the connection unless [trusted proxies](crate::identity::client) say
 //!   otherwise; without a [`ClientIpLayer`](crate::ClientIpLayer) nobody has an address, and all share one bucket.
+//! * **Who has a /48 of IPv6** has 65,536 networks of the /64 that [`client_ip`](crate::identity::client_ip) counts as one client. A second, wider
+//!   quota stops hopping through them: `.quota("1000/m", client_ip().v6_prefix(48)?)`.
 //! * **What nobody has verified** (a token, a key, an account in a form) is another with each request if a client wants it to be. Count by it
 //!   behind the authentication, or have a quota by address beside it.
 //! * **What is missing**: requests that do not say whose they are share one bucket ([`Missing`]). [`Missing::Exempt`] is an open door where a
