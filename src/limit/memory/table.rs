@@ -7,6 +7,7 @@ use foldhash::quality::RandomState;
 
 use super::super::rule::{Rule, State};
 use super::name::{Name, Sought};
+use crate::mutant::is_off;
 
 /// No entry stands here.
 const NONE: u32 = u32::MAX;
@@ -151,7 +152,7 @@ impl Table {
             let Some(entry) = self.entries.get(self.cursor) else {
                 break;
             };
-            let is_fresh = entry.policy.rule.fresh_at(&entry.state) <= now;
+            let is_fresh = entry.policy.rule.fresh_at(&entry.state) <= now || is_off("limit");
             match is_fresh && !keep.contains(&entry.tag) {
                 true => self.remove(self.cursor),
                 false => self.cursor += 1,
