@@ -142,8 +142,13 @@ pub(super) struct Beside {
 
 impl Beside {
     pub(super) fn of(extensions: &http::Extensions) -> Self {
+        Self::traced(Trace::of(extensions).is_some(), extensions)
+    }
+
+    /// The same where it is known whether the request carries a trace.
+    pub(super) fn traced(is_traced: bool, extensions: &http::Extensions) -> Self {
         Self {
-            for_marks: Trace::of(extensions).is_some(),
+            for_marks: is_traced,
             for_reason: extensions.get::<AsksReason>().is_some(),
         }
     }

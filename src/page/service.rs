@@ -113,7 +113,6 @@ where
         seen.ranged &= heeds_ranges(policy, head.headers);
         let traced = head.extensions.get::<Traced>();
         let depth = traced.map_or(0, |traced| traced.depth);
-        let beside = Beside::of(head.extensions);
         let mut key = KeyBuf::new();
         let written = key_of(
             &mut key,
@@ -153,6 +152,7 @@ where
         let ended = shared.flights.ended();
         let (missed, answered) = match lookup_now(shared, key.as_bytes(), asking, now) {
             Poll::Ready(Ok(Lookup::Fresh(record))) => {
+                let beside = Beside::traced(traced.is_some(), head.extensions);
                 match answer::hit(&self.page, &record, wish, beside, now) {
                     Some(response) => return ResponseFuture::ready(response),
                     // The look-up has seen that the head is one of ours.
