@@ -24,7 +24,7 @@ use crate::limit::refusal::Refusal;
 use crate::limit::stats::Event;
 use crate::log;
 use crate::monitor::AsksReason;
-use crate::page::{BoxError, read_content};
+use crate::page::{BoxError, ContentRule, read_content};
 use crate::request::RequestHead;
 
 /// The service of a [`RateLimitLayer`](super::RateLimitLayer).
@@ -88,9 +88,9 @@ where
             }
             Verdict::Limit => {}
         }
-        if self.reads(&request) {
+        if let Some(form) = self.reads(&request) {
             let this = self.clone();
-            return RateLimitFuture::working(Box::pin(this.after_form(request)));
+            return RateLimitFuture::working(Box::pin(this.after_form(form, request)));
         }
         match self.next(&request) {
             Next::Pass => self.pass(request),
@@ -110,17 +110,16 @@ impl<S> RateLimitService<S> {
         limit.scope.of(&RequestHead::of(request))
     }
 
-    /// Is the form read ahead of the inner service?
-    fn reads<B: Body + 'static>(&self, request: &Request<B>) -> bool {
-        let form = self.limit.form.as_ref();
-        form.is_some_and(|form| {
-            let longest = form.limit as u64;
-            form.makes::<B>()
-                && announces_form(request.method(), request.headers())
-                // What says that it is too long is not read at all.
-                && request.body().size_hint().lower() <= longest
-                && !request.body().is_end_stream()
-        })
+    /// How the form of a request is read ahead of the inner service, if it is.
+    fn reads<B: Body + 'static>(&self, request: &Request<B>) -> Option<ContentRule> {
+        let form = self.limit.form.as_ref()?;
+        let longest = form.limit as u64;
+        let is_read = form.makes::<B>()
+            && announces_form(request.method(), request.headers())
+            // What says that it is too long is not read at all.
+            && request.body().size_hint().lower() <= longest
+            && !request.body().is_end_stream();
+        is_read.then(|| form.clone())
     }
 
     fn next<Q, B>(&self, request: &Request<Q>) -> Next<Response<RateLimitBody<B>>> {
@@ -213,6 +212,7 @@ impl<S> RateLimitService<S> {
     /// Reads the form that says who is asking, and puts it back for the inner service.
     async fn after_form<ReqBody, ResBody>(
         self,
+        form: ContentRule,
         request: Request<ReqBody>,
     ) -> Result<Response<RateLimitBody<ResBody>>, S::Error>
     where
@@ -220,9 +220,6 @@ impl<S> RateLimitService<S> {
         ReqBody: Body + Send + 'static,
         ResBody: Body<Data = Bytes>,
     {
-        let Some(form) = &self.limit.form else {
-            unreachable!("it was asked whether a form is read")
-        };
         let (parts, body) = request.into_parts();
         let read = read_content(body, form.limit).await;
         let Some(body) = form.rebuild::<ReqBody>(read.body) else {
