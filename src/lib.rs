@@ -76,6 +76,7 @@
 //! * `compression`: `RedisStore` can compress bodies (zstd).
 
 pub mod background;
+mod between;
 pub mod cache;
 pub mod clock;
 pub mod control;

@@ -130,7 +130,6 @@ pub use self::answer::{Dialect, Fields, Reset};
 pub use self::ask::{Action, Ask, LimitKey};
 pub use self::decision::{Decision, Receipt, Standing, Wait};
 pub use self::handle::{RateLimiter, RateLimiterBuilder};
-pub(crate) use self::layer::IsRefusal;
 pub use self::layer::{
     Answer, Everyone, FormField, Missing, RateLimitBody, RateLimitBuilder, RateLimitError,
     RateLimitFuture, RateLimitLayer, RateLimitService, Refused, everyone, form_field,

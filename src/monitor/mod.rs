@@ -53,7 +53,6 @@ pub use self::counts::Counts;
 pub use self::future::MonitorFuture;
 pub use self::histogram::{Latency, Operation, StoreLatencies};
 pub use self::layer::MonitorLayer;
-pub(crate) use self::reason::AsksReason;
 pub use self::reason::{Absence, Bypass, Failure, NotStored, Reason, StaleUse, Unanswered};
 pub use self::request::RequestCounts;
 pub(crate) use self::request::{Event, count_for_request};

@@ -2,10 +2,6 @@
 
 use std::fmt;
 
-/// In the extensions of a request: whoever put it there wants a [`Reason`] beside a plain hit, too.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AsksReason;
-
 /// The one reason of an answer. It travels in the extensions of every response that was not a plain hit, and alone feeds `Cache-Status`,
 /// `X-Cache` and the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -16,10 +16,11 @@ use super::precondition::{Conditional, Selected};
 use super::respond::{Inherited, Outcome, status_of};
 use super::share::SharedPage;
 use super::stored::{StoredPage, X_CACHE};
+use crate::between::AsksReason;
 use crate::clock::Now;
 use crate::header::cache_status;
 use crate::identity::Trace;
-use crate::monitor::{AsksReason, Reason, Unanswered};
+use crate::monitor::{Reason, Unanswered};
 use crate::store::Record;
 
 /// What a client wants of a stored response.

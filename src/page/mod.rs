@@ -167,7 +167,6 @@ pub use self::policy::{Anonymous, Forwarding, PolicyError, TtlOrder};
 pub(crate) use self::post::Freed;
 pub use self::preset::RequestRules;
 pub use self::query::QueryRule;
-pub(crate) use self::refresh::Unattended;
 pub(crate) use self::remember::Remembered;
 pub(crate) use self::respond::{StatusField, is_answered_by_a_page_layer};
 pub use self::service::CacheService;

@@ -14,10 +14,7 @@ use super::lookup::Missed;
 use super::part;
 use super::screen::{Content, FORWARDING};
 use crate::background::LONGEST_ALONE;
-
-/// In the extensions of a request that no client waits for: what it uses is not the client's who happened to start it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unattended;
+use crate::between::Unattended;
 
 /// Starts a refresh, unless one is under way, one has failed a moment ago, or there is no room for it. The answer does not wait for it.
 pub(super) fn start<S, ReqBody, ResBody>(mut call: Call<S, ReqBody>, missed: Missed)

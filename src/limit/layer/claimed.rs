@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 
 use super::everyone::is_everyone;
 use super::limit::{Amount, Entry, Limit};
+use crate::between::Unattended;
 use crate::identity::{Identify, Identity};
 use crate::limit::claim::{Claim, Claims};
 use crate::limit::decision::Receipt;
 use crate::limit::quota::{Quota, Unit};
-use crate::page::Unattended;
 use crate::request::RequestHead;
 
 /// Begins every name, so that names can be written in another way one day.

@@ -30,7 +30,6 @@ pub use self::future::RateLimitFuture;
 #[cfg(feature = "axum")]
 pub(crate) use self::limit::Limit;
 pub use self::limit::RateLimitLayer;
-pub(crate) use self::refused::IsRefusal;
 pub use self::refused::Refused;
 pub use self::service::RateLimitService;
 #[cfg(feature = "axum")]

@@ -15,6 +15,7 @@ use super::body::RateLimitBody;
 use super::claimed::{Claimed, Whose};
 use super::limit::{Amount, Limit};
 use super::scope::Predicate;
+use crate::between::IsRefusal;
 use crate::clock::Clock;
 use crate::limit::answer::{Dialect, Fields, Policy, Told, Why, refusal, tell};
 use crate::limit::decision::{Decision, Wait};
@@ -39,10 +40,6 @@ pub(super) struct Telling {
     pub(super) respond: Option<Respond>,
     pub(super) clock: Arc<dyn Clock>,
 }
-
-/// In the extensions of an answer that refuses: it is about one client, and says nothing of the page.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IsRefusal;
 
 /// A request that is refused, for an answer of the application's own.
 pub struct Refused<'a> {

@@ -17,13 +17,13 @@ use super::future::{RateLimitFuture, Then};
 use super::limit::Limit;
 use super::scope::Verdict;
 use super::taken::{Seen, Taken};
+use crate::between::AsksReason;
 use crate::limit::answer::Why;
 use crate::limit::decision::Decision;
 use crate::limit::permit::Permit;
 use crate::limit::refusal::Refusal;
 use crate::limit::stats::Event;
 use crate::log;
-use crate::monitor::AsksReason;
 use crate::page::{BoxError, ContentRule, read_content};
 use crate::request::RequestHead;
 

@@ -1,0 +1,13 @@
+//! What layers tell one another beside requests and responses, in their extensions, without knowing one another.
+
+/// In those of a request: whoever put it there wants a [`Reason`](crate::monitor::Reason) beside a plain hit, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsksReason;
+
+/// In those of a request that no client waits for: what it uses is not the client's who happened to start it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unattended;
+
+/// In those of an answer that refuses: it is about one client, and says nothing of the page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsRefusal;
