@@ -79,6 +79,7 @@ pub mod background;
 mod between;
 pub mod cache;
 pub mod clock;
+mod content;
 pub mod control;
 #[cfg(feature = "axum")]
 pub mod extract;

@@ -9,13 +9,13 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::{BoxError, boxed};
+use super::body::boxed;
 use super::fill::{Fill, Judged};
 use super::flow::Call;
 use super::lookup::Stored;
 use super::parts::part_of;
-use super::record::AnyBody;
 use super::validate::merged;
+use crate::content::{AnyBody, BoxError};
 use crate::header::{ContentRange, EntityTag};
 use crate::monitor::NotStored;
 

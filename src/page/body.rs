@@ -1,7 +1,6 @@
 //! The body of an answer: the handler's own, a stored one, or one that is being recorded.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -15,10 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use super::record::{AnyBody, Read, Recording, Role};
-
-/// The error of a body, whatever its type.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+use super::record::{Read, Recording, Role};
+use crate::content::{AnyBody, BoxError};
 
 /// How long a follower watches a recording stand still before it has it driven in the background.
 const PATIENCE: Duration = Duration::from_millis(100);

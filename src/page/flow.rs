@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::answer::{self, Beside};
 use super::asker::Asker;
-use super::body::{BoxError, PageBody};
+use super::body::PageBody;
 use super::flight::Lead;
 use super::follow::Round;
 use super::future::Course;
@@ -29,6 +29,7 @@ use super::service::{trace, withhold};
 use super::want::Want;
 use crate::background::LONGEST_ALONE;
 use crate::cache::page_marks;
+use crate::content::BoxError;
 use crate::monitor::{Absence, Bypass, Failure, Reason, StaleUse, Unanswered};
 use crate::request::RequestHead;
 use crate::store::{Mark, Record, StoreError};

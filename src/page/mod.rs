@@ -145,11 +145,8 @@ mod variants;
 mod want;
 mod wire;
 
-pub(crate) use self::body::BoxError;
 pub use self::body::PageBody;
 pub(crate) use self::budget::Budget;
-pub use self::content::ReplayedBody;
-pub(crate) use self::content::{ContentRule, read as read_content};
 pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
@@ -173,3 +170,4 @@ pub use self::service::CacheService;
 pub use self::unreachable::Unreachable;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::wire::decode_head;
+pub use crate::content::ReplayedBody;

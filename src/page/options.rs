@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::content::{ContentRule, ReplayedBody};
 use super::layer::CacheLayer;
 use super::policy::{Anonymous, PolicyError};
 use super::preset::{Heuristic, RequestRules};
+use crate::content::{ContentRule, ReplayedBody};
 use crate::identity::Identify;
 use crate::ttl::LONGEST;
 

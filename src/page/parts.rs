@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use tower_service::Service;
 
 use super::answer;
-use super::body::{BoxError, PageBody, boxed};
+use super::body::{PageBody, boxed};
 use super::excerpt::{Client, one_part};
 use super::flight::{self, Flights, Join, Lead, Phase};
 use super::flow::{Answer, Call};
@@ -26,6 +26,7 @@ use super::partial::slice;
 use super::precondition::if_range_holds;
 use super::respond::{self, Inherited};
 use super::service::{canonicalise, withhold};
+use crate::content::BoxError;
 use crate::header::{ContentRange, RangeSpec};
 use crate::monitor::{Absence, Bypass, NotStored, Reason, Unanswered};
 use crate::store::{Mark, Record, StoreError};

@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::content::ContentRule;
 use super::part::KeyPart;
 use super::preset::Rules;
 use super::query::QueryRule;
+use crate::content::ContentRule;
 use crate::identity::Identify;
 use crate::store::Mark;
 

@@ -7,7 +7,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use super::body::{BoxError, PageBody, boxed};
+use super::body::{PageBody, boxed};
 use super::fill::{Fill, Judged};
 use super::flight::Lead;
 use super::flow::{Answer, Call};
@@ -17,6 +17,7 @@ use super::negotiate::normalise;
 use super::respond;
 use super::service::{is_canonical, withhold};
 use crate::cache::Addressed;
+use crate::content::BoxError;
 use crate::header::ResponseDirectives;
 use crate::monitor::{Bypass, Reason};
 use crate::request::RequestHead;

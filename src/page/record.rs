@@ -12,13 +12,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::body::BoxError;
 use super::budget::Share;
 use super::commit::Ending;
-pub(super) use super::record_state::{AnyBody, Bounds};
+pub(super) use super::record_state::Bounds;
 use super::record_state::{Settled, Slot, Stage, State, keep, wake_all};
 use super::stored::strip_personal;
 use crate::background::{Background, LONGEST_ALONE};
+use crate::content::{AnyBody, BoxError};
 use crate::monitor::NotStored;
 
 /// The number of whoever drives, among those who wait.

@@ -1,24 +1,20 @@
 //! What a recording holds, and what follows from each frame. Nothing here waits or locks.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::task::Waker;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame};
+use http_body::Frame;
 
-use super::body::BoxError;
 use super::budget::Share;
 use super::commit::Ending;
+use crate::content::{AnyBody, BoxError};
 use crate::monitor::NotStored;
 
 /// What a frame takes beside its bytes; so many are not counted.
 const FRAME_OVERHEAD: usize = 64;
 const FEW_FRAMES: usize = 1_000;
-
-/// The handler's body, whatever its type.
-pub(super) type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 /// What a recording knows beforehand.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,6 @@ use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::body::BoxError;
 use super::flight::{Flights, Join};
 use super::flow::Call;
 use super::follow::Round;
@@ -15,6 +14,7 @@ use super::part;
 use super::screen::{Content, FORWARDING};
 use crate::background::LONGEST_ALONE;
 use crate::between::Unattended;
+use crate::content::BoxError;
 
 /// Starts a refresh, unless one is under way, one has failed a moment ago, or there is no room for it. The answer does not wait for it.
 pub(super) fn start<S, ReqBody, ResBody>(mut call: Call<S, ReqBody>, missed: Missed)

@@ -14,8 +14,8 @@ use tower_service::Service;
 use super::account::{Account, Told};
 use super::answer::{self, Beside, Wish};
 use super::asker::{Asker, Unkeyed};
-use super::body::{BoxError, PageBody};
-use super::content::{self, ContentRule};
+use super::body::PageBody;
+use super::content::add_to_key;
 use super::flow::{self, Call};
 use super::future::{Course, ResponseFuture};
 use super::handle::{Handle, Looked};
@@ -32,6 +32,7 @@ use super::search::SearchKey;
 use super::storable::WITHHELD;
 use super::want::Want;
 use crate::cache::{Cache, Provided};
+use crate::content::{self, BoxError, ContentRule};
 use crate::identity::Traced;
 use crate::monitor::{Bypass, Reason, StaleUse};
 use crate::request::RequestHead;
@@ -296,7 +297,7 @@ impl<S> CacheService<S> {
             (Ok(call), Some(whole)) => {
                 let mut call = call(request);
                 let mut base = call.base.to_vec();
-                content::add_to_key(&mut base, call.request.headers(), &whole);
+                add_to_key(&mut base, call.request.headers(), &whole);
                 call.base = base.into();
                 flow::fill(call, None, course).await
             }

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::refused::OwnBody;
 use super::taken::Meter;
-use crate::page::BoxError;
+use crate::content::BoxError;
 
 pin_project! {
     /// The body of a response that came through a [`RateLimitService`](super::RateLimitService).

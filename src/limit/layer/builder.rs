@@ -17,13 +17,13 @@ use super::refused::{Refused, Telling};
 use super::scope::{Methods, Scope, network};
 use super::settle::Settle;
 use crate::clock::{Clock, SystemClock};
+use crate::content::{BoxError, ContentRule, ReplayedBody};
 use crate::identity::Identify;
 use crate::limit::answer::{Dialect, Fields};
 use crate::limit::handle::RateLimiter;
 use crate::limit::quota::{Quota, QuotaError};
 use crate::limit::switch::Switch;
 use crate::limit::waiting::Waiting;
-use crate::page::{BoxError, ContentRule, ReplayedBody};
 use crate::request::RequestHead;
 
 /// How much of a form is read, in bytes.

@@ -12,6 +12,7 @@ use super::refused::Telling;
 use super::scope::Scope;
 use super::service::RateLimitService;
 use super::settle::Settle;
+use crate::content::ContentRule;
 use crate::identity::Identify;
 use crate::limit::answer::Policy;
 use crate::limit::handle::RateLimiter;
@@ -19,7 +20,6 @@ use crate::limit::quota::Quota;
 use crate::limit::stats::{Event, GroupCounters};
 use crate::limit::switch::Switch;
 use crate::limit::waiting::Waiting;
-use crate::page::ContentRule;
 use crate::request::RequestHead;
 
 /// Limits how often somebody may ask: made by [`RateLimiter::layer`].

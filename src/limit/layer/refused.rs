@@ -17,10 +17,10 @@ use super::limit::{Amount, Limit};
 use super::scope::Predicate;
 use crate::between::IsRefusal;
 use crate::clock::Clock;
+use crate::content::BoxError;
 use crate::limit::answer::{Dialect, Fields, Policy, Told, Why, refusal, tell};
 use crate::limit::decision::{Decision, Wait};
 use crate::limit::refusal::Refusal;
-use crate::page::BoxError;
 use crate::request::RequestHead;
 use crate::store::random;
 

@@ -18,13 +18,13 @@ use super::limit::Limit;
 use super::scope::Verdict;
 use super::taken::{Seen, Taken};
 use crate::between::AsksReason;
+use crate::content::{self, BoxError, ContentRule};
 use crate::limit::answer::Why;
 use crate::limit::decision::Decision;
 use crate::limit::permit::Permit;
 use crate::limit::refusal::Refusal;
 use crate::limit::stats::Event;
 use crate::log;
-use crate::page::{BoxError, ContentRule, read_content};
 use crate::request::RequestHead;
 
 /// The service of a [`RateLimitLayer`](super::RateLimitLayer).
@@ -221,7 +221,7 @@ impl<S> RateLimitService<S> {
         ResBody: Body<Data = Bytes>,
     {
         let (parts, body) = request.into_parts();
-        let read = read_content(body, form.limit).await;
+        let read = content::read(body, form.limit).await;
         let Some(body) = form.rebuild::<ReqBody>(read.body) else {
             unreachable!("it was asked whether it makes such bodies")
         };

@@ -234,7 +234,7 @@ impl http_body::Body for Lying {
 /// A length is a claim: it must not make the middleware panic.
 #[tokio::test]
 async fn content_that_claims_every_length_is_handed_on() {
-    let read = crate::page::content::read(Lying(Some(Bytes::from("soup"))), 2).await;
+    let read = crate::content::read(Lying(Some(Bytes::from("soup"))), 2).await;
     let hint = http_body::Body::size_hint(&read.body);
     assert!(hint.lower() >= 4);
 }
