@@ -1,5 +1,9 @@
 //! What layers tell one another beside requests and responses, in their extensions, without knowing one another.
 
+use tokio::time::Instant;
+
+use crate::monitor::NotStored;
+
 /// In those of a request: whoever put it there wants a [`Reason`](crate::monitor::Reason) beside a plain hit, too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AsksReason;
@@ -11,3 +15,11 @@ pub(crate) struct Unattended;
 /// In those of an answer that refuses: it is about one client, and says nothing of the page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IsRefusal;
+
+/// In those of an answer that must not be stored, for a reason that its fields do not tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unstorable(pub(crate) NotStored);
+
+/// In those of a request: its client does not wait any longer than until then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);

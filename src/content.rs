@@ -68,6 +68,18 @@ pub struct ReplayedBody {
     rest: Option<AnyBody>,
 }
 
+impl ReplayedBody {
+    /// What was read of a body, an error that came after it, and the rest.
+    #[cfg_attr(not(feature = "tonic"), expect(dead_code))]
+    pub(crate) fn of(
+        read: VecDeque<Frame<Bytes>>,
+        failed: Option<BoxError>,
+        rest: Option<AnyBody>,
+    ) -> Self {
+        Self { read, failed, rest }
+    }
+}
+
 /// What reading a request's content came to.
 pub(crate) struct ReadContent {
     pub(crate) body: ReplayedBody,

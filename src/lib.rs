@@ -86,6 +86,7 @@ pub mod extract;
 #[cfg(all(fuzzing, feature = "redis"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod grpc;
 mod header;
 pub mod identity;
 pub mod invalidation;

@@ -147,6 +147,12 @@ tokens! {
         Identity = "identity-unclear",
         /// Nobody in particular is asking, and the route keeps no page for nobody.
         Anonymous = "anonymous",
+        /// Credentials that the key does not hold (gRPC).
+        Credentials = "credentials",
+        /// Metadata that are neither keyed nor declared to be inert (gRPC).
+        Metadata = "metadata",
+        /// Not exactly one message that can be read (gRPC).
+        Message = "message",
         /// The store is unwell.
         Store = "store",
     }
@@ -209,6 +215,8 @@ tokens! {
         Budget = "budget",
         /// The body failed, or ended early.
         Incomplete = "incomplete",
+        /// Not exactly one message that can be read, or one beside an error (gRPC).
+        Message = "message",
         /// A purge has outlawed it meanwhile.
         Outlawed = "outlawed",
         /// The store did not take it.

@@ -23,6 +23,7 @@ use super::share::SharedPage;
 use super::storable::{Asked, Plan, shares, storable};
 use super::stored::StoredPage;
 use super::variants::variant_key;
+use crate::between::Unstorable;
 use crate::cache::{CacheTags, Origin};
 use crate::clock::Now;
 use crate::content::AnyBody;
@@ -90,6 +91,9 @@ impl Fill {
         length: Option<u64>,
     ) -> Result<Judged, NotStored> {
         let shared = &self.page.cache.shared;
+        if let Some(Unstorable(why)) = extensions.get() {
+            return Err(*why);
+        }
         // A part that nobody asked for is no page, and not what its client can make anything of.
         if status == StatusCode::PARTIAL_CONTENT && !self.ranged {
             return Err(NotStored::Status);

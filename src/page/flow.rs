@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -28,6 +29,7 @@ use super::search::SearchKey;
 use super::service::{trace, withhold};
 use super::want::Want;
 use crate::background::LONGEST_ALONE;
+use crate::between::Deadline;
 use crate::cache::page_marks;
 use crate::content::BoxError;
 use crate::monitor::{Absence, Bypass, Failure, Reason, StaleUse, Unanswered};
@@ -179,30 +181,47 @@ where
     call.lead(lead, missed, beginning, marks, waited).await
 }
 
+/// How much of its time a client leaves for a stale answer to reach it.
+const FOR_THE_WAY: u32 = 10;
+
+/// After how long something stale is better than waiting: after the policy's soft timeout, and before the client's deadline.
+fn soft_timeout<S, B>(call: &Call<S, B>) -> Option<Duration> {
+    let deadline = call.request.extensions().get::<Deadline>();
+    let left = deadline.map(|Deadline(until)| until.saturating_duration_since(Instant::now()));
+    let in_time = left.map(|left| left - left / FOR_THE_WAY);
+    call.page
+        .policy
+        .soft_timeout
+        .into_iter()
+        .chain(in_time)
+        .min()
+}
+
 /// A handler against the policy's timeouts. What it does not finish in time goes on in the background.
 struct Race {
     page: Arc<Page>,
     want: Want,
     course: Arc<Course>,
-    /// What answers after the soft timeout.
-    stale: Option<Arc<Record>>,
+    /// What answers after how long.
+    stale: Option<(Duration, Arc<Record>)>,
 }
 
 impl Race {
     fn of<S, B>(call: &Call<S, B>, missed: &Missed, course: Arc<Course>) -> Self {
         let now = call.page.cache.shared.clock.now();
-        let soft = call.page.policy.soft_timeout.is_some();
+        let soft = soft_timeout(call);
         let stale = missed.stored.iter().find(|stored| {
-            soft && stored.page().is_some_and(|page| {
-                let times = &stored.record.times;
-                is_better_than_waiting(times, page.terms(), &call.want.advice, now)
-            })
+            soft.is_some()
+                && stored.page().is_some_and(|page| {
+                    let times = &stored.record.times;
+                    is_better_than_waiting(times, page.terms(), &call.want.advice, now)
+                })
         });
         Self {
             page: call.page.clone(),
             want: call.want.clone(),
             course,
-            stale: stale.map(|stored| stored.record.clone()),
+            stale: soft.zip(stale.map(|stored| stored.record.clone())),
         }
     }
 
@@ -215,8 +234,8 @@ impl Race {
         E: Send + 'static,
     {
         let policy = &self.page.policy;
-        if let (Some(soft), Some(stale)) = (policy.soft_timeout, &self.stale) {
-            match tokio::time::timeout(soft, &mut work).await {
+        if let Some((soft, stale)) = &self.stale {
+            match tokio::time::timeout(*soft, &mut work).await {
                 Ok(answer) => return answer,
                 Err(_) => {
                     let outcome = Outcome::of(Reason::StaleOnError(Failure::Slow));

@@ -23,7 +23,7 @@ pub enum Looked {
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     said: Arc<Mutex<Said>>,
-    #[cfg_attr(not(feature = "axum"), expect(dead_code))]
+    #[cfg_attr(not(any(feature = "axum", feature = "tonic")), expect(dead_code))]
     pub(crate) looked: Looked,
 }
 

@@ -151,7 +151,7 @@ pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
 pub(crate) use self::guess::Guesses;
-#[cfg(feature = "axum")]
+#[cfg(any(feature = "axum", feature = "tonic"))]
 pub(crate) use self::handle::Handle;
 pub use self::handle::Looked;
 pub(crate) use self::heads::Heads;

@@ -309,6 +309,53 @@ impl<S> CacheService<S> {
         }
     }
 
+    /// A safe request whose content has been read, and belongs to its key as `content` says it. Credentials that the key does not hold make
+    /// it pass the cache by.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn ask_keyed<ReqBody, ResBody>(
+        self,
+        request: Request<ReqBody>,
+        content: &[u8],
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        ReqBody: Body + Send + 'static,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let call = match self.call_of(&RequestHead::of(&request), Content::Keyed) {
+            Ok(call) => call,
+            Err(why) => return self.bypass(request, why),
+        };
+        let mut call = call(request);
+        if call.credentials {
+            return self.bypass(call.request, Bypass::Credentials);
+        }
+        let mut base = call.base.to_vec();
+        add_to_key(&mut base, &HeaderMap::new(), content);
+        call.base = base.into();
+        ResponseFuture::filling(&self.page.cache.shared.background, |course| {
+            Box::pin(flow::fill(call, None, course))
+        })
+    }
+
+    /// Forwards what the cache has no part in, for a reason that this layer cannot see.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn pass_by<ReqBody, ResBody>(
+        self,
+        request: Request<ReqBody>,
+        why: Bypass,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>> + Clone,
+        S::Error: 'static,
+        ResBody: 'static,
+    {
+        self.bypass(request, why)
+    }
+
     /// A call with the key of a GET for the target of this request.
     fn call_of<B>(
         &self,

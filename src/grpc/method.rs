@@ -1,0 +1,24 @@
+//! What is known of one method whose answers are kept.
+
+use std::time::Duration;
+
+use tonic::Code;
+
+use super::screen::Known;
+use crate::page::CacheLayer;
+
+/// See the module.
+pub(super) struct CallMethod {
+    /// The page cache with this method's policy.
+    pub(super) page: CacheLayer,
+    pub(super) known: Known,
+    /// The lifetimes of answers that are errors.
+    pub(super) codes: Vec<(Code, Duration)>,
+    /// In bytes, with the prefix.
+    pub(super) max_request: usize,
+    pub(super) max_message: usize,
+    /// How long a handler has that is asked for everyone.
+    pub(super) fill_timeout: Duration,
+    /// Is `Cache-Status` told?
+    pub(super) tells: bool,
+}

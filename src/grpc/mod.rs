@@ -1,0 +1,58 @@
+//! gRPC: unary calls answered from the store, by the rules of pages.
+//!
+//! ```text
+//! call ─► metadata ─► message ─► key ─► the page cache ─┬─ kept ──► metadata, message, trailers
+//!                                                       └─ absent ─► handler ─► one message, OK? ─► kept
+//! ```
+
+mod timeout;
+pub(crate) use self::timeout::grpc_timeout;
+
+#[cfg(feature = "tonic")]
+mod answer;
+#[cfg(feature = "tonic")]
+mod body;
+mod call;
+#[cfg(feature = "tonic")]
+mod descriptor;
+#[cfg(feature = "tonic")]
+mod error;
+#[cfg(feature = "tonic")]
+mod frame;
+#[cfg(feature = "tonic")]
+mod future;
+#[cfg(feature = "tonic")]
+mod handler;
+#[cfg(feature = "tonic")]
+mod kept;
+#[cfg(feature = "tonic")]
+mod key;
+#[cfg(feature = "tonic")]
+mod layer;
+#[cfg(feature = "tonic")]
+mod method;
+#[cfg(feature = "tonic")]
+mod policy;
+#[cfg(feature = "tonic")]
+mod read;
+#[cfg(feature = "tonic")]
+mod screen;
+#[cfg(feature = "tonic")]
+mod service;
+#[cfg(feature = "tonic")]
+mod status;
+#[cfg(all(test, feature = "tonic"))]
+mod tests;
+
+#[cfg(feature = "tonic")]
+pub use self::body::GrpcBody;
+#[cfg(feature = "tonic")]
+pub use self::error::GrpcCacheError;
+#[cfg(feature = "tonic")]
+pub use self::future::GrpcCacheFuture;
+#[cfg(feature = "tonic")]
+pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
+#[cfg(feature = "tonic")]
+pub use self::policy::CallPolicy;
+#[cfg(feature = "tonic")]
+pub use self::service::GrpcCacheService;

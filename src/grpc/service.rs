@@ -1,0 +1,221 @@
+//! The service: call → metadata → message → key → the page cache → answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderName, Method, Request, Response};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+use tower::ServiceExt;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::{Answer, GrpcBody, Question};
+use super::call::is_call;
+use super::frame::{Compressed, one_message};
+use super::future::GrpcCacheFuture;
+use super::handler::{Handler, Original};
+use super::kept::Kept;
+use super::key::{GRPC_ENCODING, digest};
+use super::layer::Methods;
+use super::method::CallMethod;
+use super::screen::screen;
+use super::status::{too_late, trailers_only, unanswered, unreadable};
+use super::timeout::grpc_timeout;
+use crate::between::Deadline;
+use crate::content::{self, BoxError, ReplayedBody};
+use crate::monitor::{Bypass, Reason};
+use crate::page::PageBody;
+use crate::request::RequestHead;
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Answers unary calls from the store, and keeps what the inner service answers. Made by [`GrpcCacheLayer`](super::GrpcCacheLayer).
+///
+/// It is always ready: what is answered from the store must not hold a permit of the inner service. Each call that is forwarded readies a
+/// clone of its own.
+#[derive(Clone)]
+pub struct GrpcCacheService<S> {
+    inner: S,
+    methods: Arc<Methods>,
+}
+
+impl<S> GrpcCacheService<S> {
+    pub(super) const fn new(inner: S, methods: Arc<Methods>) -> Self {
+        Self { inner, methods }
+    }
+}
+
+impl<S> fmt::Debug for GrpcCacheService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcCacheService")
+            .field("methods", &self.methods)
+            .finish_non_exhaustive()
+    }
+}
+
+/// So that a service with its layer can be added to a tonic server.
+impl<S: tonic::server::NamedService> tonic::server::NamedService for GrpcCacheService<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for GrpcCacheService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ReqBody: Body + From<ReplayedBody> + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<GrpcBody<ResBody>>;
+    type Error = S::Error;
+    type Future = GrpcCacheFuture<S, ReqBody, ResBody>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let inner = self.inner.clone();
+        let head = RequestHead::of(&request);
+        let method = self.methods.get(head.target().path());
+        match method.filter(|_| is_call(&head)) {
+            // Whether it streams nobody has said: not a byte of it is held back.
+            None => GrpcCacheFuture::passing(inner.oneshot(request)),
+            Some(method) => {
+                let method = method.clone();
+                GrpcCacheFuture::working(Box::pin(answer(inner, method, request)))
+            }
+        }
+    }
+}
+
+/// Answers a call of a method whose answers are kept.
+async fn answer<S, ReqBody, ResBody>(
+    inner: S,
+    method: Arc<CallMethod>,
+    request: Request<ReqBody>,
+) -> Result<Response<GrpcBody<ResBody>>, S::Error>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ReqBody: Body + From<ReplayedBody> + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    let waits_until =
+        grpc_timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
+    let cache = method.page.layer(Handler::new(inner, method.clone()));
+    if let Err(why) = screen(request.headers(), &method.known) {
+        let request = request.map(|body| Question::Untouched { body });
+        let response = cache.pass_by(request, why).await?;
+        return Ok(finished(&method, response).await);
+    }
+    let (parts, body) = request.into_parts();
+    let content = content::read(body, method.max_request).await;
+    let body = Question::Read { body: content.body };
+    let mut request = Request::from_parts(parts, body);
+    let key = match &content.whole {
+        None => Err(Bypass::Content),
+        Some(message) => key_of(&request, &method, message).ok_or(Bypass::Message),
+    };
+    let key = match key {
+        Ok(key) => key,
+        Err(why) => {
+            let response = cache.pass_by(request, why).await?;
+            return Ok(finished(&method, response).await);
+        }
+    };
+    // A call that changes nothing is what HTTP calls QUERY: safe, with content that belongs to what is asked for (RFC 10008).
+    *request.method_mut() = query();
+    let Some(until) = waits_until else {
+        let response = cache.ask_keyed(request, &key).await?;
+        return Ok(finished(&method, response).await);
+    };
+    request.extensions_mut().insert(Deadline(until));
+    let asking = async {
+        let response = cache.ask_keyed(request, &key).await?;
+        Ok(finished(&method, response).await)
+    };
+    match timeout_at(until, asking).await {
+        Ok(answer) => answer,
+        // What it has asked for goes on for the others.
+        Err(_) => Ok(trailers_only(too_late())),
+    }
+}
+
+/// What of a call belongs to its key; None if it is no unary call (GRPC-05), or not to be read.
+fn key_of<B>(request: &Request<B>, method: &CallMethod, message: &[u8]) -> Option<[u8; 32]> {
+    let headers = request.headers();
+    let Compressed(compressed) = one_message(message)?;
+    let has_coding = headers
+        .get(GRPC_ENCODING)
+        .is_some_and(|coding| coding != "identity");
+    (has_coding || !compressed).then(|| digest(headers, &method.known.keyed, message))
+}
+
+fn query() -> Method {
+    Method::from_bytes(b"QUERY").unwrap_or(Method::POST)
+}
+
+/// Makes an answer to a call of what the page cache says.
+async fn finished<B>(
+    method: &CallMethod,
+    response: Response<PageBody<Answer<B>>>,
+) -> Response<GrpcBody<B>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (mut page, body) = response.into_parts();
+    let mut response = match page.extensions.remove::<Original>() {
+        Some(Original { parts, whole: None }) => {
+            Response::from_parts(parts, GrpcBody::passed(body))
+        }
+        Some(Original {
+            parts,
+            whole: Some((message, trailers)),
+        }) => {
+            // Read to its end, so that it is stored before it is answered: the client's next call must hit.
+            drop(body.collect().await);
+            Response::from_parts(parts, GrpcBody::whole(message, trailers))
+        }
+        None => match page.extensions.get::<Reason>() {
+            Some(Reason::Unanswered(why)) => trailers_only(unanswered(*why)),
+            _ => match body.collect().await {
+                Ok(kept) => match Kept::decode(kept.to_bytes()) {
+                    Some(kept) => replayed(kept),
+                    None => trailers_only(unreadable()),
+                },
+                // The call that it waited for has come to nothing.
+                Err(_) => trailers_only(unreadable()),
+            },
+        },
+    };
+    if method.tells {
+        for line in page.headers.get_all(CACHE_STATUS) {
+            // A map that has no room for one more line is too large to be sent.
+            let _ = response
+                .headers_mut()
+                .try_append(CACHE_STATUS, line.clone());
+        }
+    }
+    response.extensions_mut().extend(page.extensions);
+    response
+}
+
+fn replayed<B>(kept: Kept) -> Response<GrpcBody<B>> {
+    let Kept {
+        metadata,
+        trailers,
+        message,
+    } = kept;
+    let mut response = Response::new(GrpcBody::whole(message, trailers));
+    *response.headers_mut() = metadata;
+    response
+}
