@@ -66,8 +66,7 @@ async fn malformed_calls_reach_the_origin_as_they_came() {
 #[tokio::test]
 async fn calls_of_16_mib_reach_the_origin_untouched() {
     let stage = Stage::of(ok(b"soup")).await;
-    let content: Vec<u8> = (0..16_u32 << 20).map(|at| (at % 251) as u8).collect();
-    let whole = message(&content);
+    let whole = message(&large());
     let frames = whole.chunks(16_384).map(|frame| whole.slice_ref(frame));
     let seen = stage.is_not_kept(&Call::raw(ITEM, frames)).await;
     assert_eq!(seen.code(), "0");

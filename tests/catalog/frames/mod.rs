@@ -85,6 +85,14 @@ fn framed(flag: u8, length: u32, content: &[u8]) -> Bytes {
         .into()
 }
 
+/// 16 MiB, of which no two frames are the same.
+fn large() -> Vec<u8> {
+    let mut content: Vec<u8> = (0..=250).collect();
+    content = content.repeat((16 << 20) / content.len());
+    content.resize(16 << 20, 255);
+    content
+}
+
 /// `content` as one message in one frame, and OK.
 fn ok(content: &[u8]) -> Vec<Step> {
     vec![

@@ -66,12 +66,12 @@ async fn messages_of_a_stream_come_as_they_are_sent() {
     assert_eq!(trailers, Some(fields([("grpc-status", "0")]).map()));
 }
 
-/// How far an origin may be ahead of its client: what both connections and the server between them take in advance.
-const AHEAD: usize = 6 << 20;
+/// How far an origin may be ahead of its client: what both connections, the server between them and the cache take in advance.
+const AHEAD: usize = 4 << 20;
 
-/// Sends `LENGTH` bytes as fast as they are taken, and counts them.
-const LENGTH: usize = 32 << 20;
+const LENGTH: usize = 10 << 20;
 
+/// Sends a message of that length as fast as it is taken, and counts.
 async fn pour(mut respond: SendResponse<Bytes>, sent: Arc<AtomicUsize>) {
     let head = Response::builder().header("content-type", "application/grpc");
     let mut stream = respond
