@@ -14,7 +14,7 @@ mod answer;
 mod body;
 mod call;
 #[cfg(all(any(test, fuzzing), feature = "tonic"))]
-mod chunked;
+mod check;
 #[cfg(feature = "tonic")]
 mod descriptor;
 #[cfg(feature = "tonic")]
@@ -48,6 +48,8 @@ mod tests;
 
 #[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;
+#[cfg(all(fuzzing, feature = "tonic"))]
+pub(crate) use self::check::{check_kept, check_reading};
 #[cfg(feature = "tonic")]
 pub use self::error::GrpcCacheError;
 #[cfg(feature = "tonic")]
@@ -58,5 +60,3 @@ pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
 pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
-#[cfg(all(fuzzing, feature = "tonic"))]
-pub(crate) use self::{chunked::check_reading, kept::check_kept};
