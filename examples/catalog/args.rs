@@ -47,7 +47,7 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Args {
-    Serve(Serve),
+    Serve(Box<Serve>),
     Call(Call),
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command<Ar
         };
     }
     match (client, servers, clients) {
-        (None, _, None) => Ok(Command::Run(Args::Serve(serve))),
+        (None, _, None) => Ok(Command::Run(Args::Serve(Box::new(serve)))),
         (None, _, Some(flag)) => Err(ArgsError(format!("{flag} needs --client"))),
         (Some(_), Some(flag), _) => Err(ArgsError(format!("{flag} does not go with --client"))),
         (Some(address), None, _) => Ok(Command::Run(Args::Call(Call {
@@ -160,7 +160,10 @@ mod tests {
             flush_on_start: true,
         };
         let line = "--listen 127.0.0.1:0 --db=a=b.db --work 20 --calls 7/s --updates=5/2s --flush-on-start";
-        assert_eq!(parse_line(line), Ok(Command::Run(Args::Serve(expected))));
+        assert_eq!(
+            parse_line(line),
+            Ok(Command::Run(Args::Serve(Box::new(expected))))
+        );
     }
 
     #[test]

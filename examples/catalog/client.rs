@@ -132,18 +132,13 @@ where
         show_items,
     );
 
-    while until_refused {
-        let answer = catalog.update_item(update.clone()).await;
-        let Err(refused) = &answer else { continue };
-        tell("UpdateItem 9", &answer, show_item);
-        let wait = refused
-            .get_details_retry_info()
-            .and_then(|info| info.retry_delay);
-        let wait = wait.map_or("it is not told when".to_owned(), |wait| {
-            format!("again in {wait:?}")
-        });
-        line("", "", &wait, "");
-        break;
+    if until_refused {
+        let refused = loop {
+            if let Err(refused) = catalog.update_item(update.clone()).await {
+                break refused;
+            }
+        };
+        tell_refusal(&refused);
     }
     Ok(())
 }
@@ -153,7 +148,19 @@ async fn free(cache: &Cache) -> Result<(), PurgeError> {
     cache.purge_tag(ITEMS).await.map(drop)
 }
 
-/// Prints what came, by whose cache, and what the caches say of it.
+/// Prints why, and what `google.rpc.RetryInfo` among the details says of when to come again.
+fn tell_refusal(refused: &Status) {
+    let info = refused.get_details_retry_info();
+    let wait = info.and_then(|info| info.retry_delay);
+    let when = match wait {
+        Some(wait) => format!("again in {wait:?}"),
+        None => "it is not told when again".to_owned(),
+    };
+    let why = format!("{:?}: {}", refused.code(), refused.message());
+    line("UpdateItem 9", "", &why, &when);
+}
+
+/// Prints what came, whether a cache on the way had it, and what the caches say of it.
 fn tell<M>(call: &str, answer: &Result<Response<M>, Status>, show: impl FnOnce(&M) -> String) {
     let (metadata, what) = match answer {
         Ok(answer) => (answer.metadata(), show(answer.get_ref())),

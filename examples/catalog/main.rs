@@ -202,7 +202,7 @@ fn main() -> ExitCode {
         args::parse(std::env::args().skip(1)),
         USAGE,
         |args| match args {
-            Args::Serve(args) => serve(args),
+            Args::Serve(args) => serve(*args),
             Args::Call(args) => client::run(&args),
         },
     )
