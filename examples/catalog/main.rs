@@ -99,8 +99,8 @@ fn calls(menu: Menu, limits: &Limits) -> Result<Router, AnyError> {
         // handlers give; half an hour is what a change made past this server (by hand, in the database) may take to appear.
         .safe_methods(
             CallPolicy::new(minutes(30))
-                // Asked for over and over by a program that has an old id. Nothing frees it, so it lives for as long as a new item may
-                // take to appear.
+                // Asked for over and over by a program that has an old id. Nothing here adds items, so it lives for as long as one that is
+                // added by hand may take to appear.
                 .code(Code::NotFound, seconds(10))
                 // While the database is away, what was true is better than nothing.
                 .stale_if_error(minutes(30)),

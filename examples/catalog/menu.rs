@@ -112,9 +112,13 @@ impl Menu {
     }
 }
 
-/// What one item says goes with it, and with all of its category when that is changed as a whole.
+/// It goes with a change of the item, here or in the restaurant, which frees by category.
 pub(crate) fn item_tags(item: &Item) -> CacheTags {
     CacheTags::new([item_tag(item.id), category_tag(&item.category)])
+}
+
+pub(crate) fn absent_tags(id: i64) -> CacheTags {
+    CacheTags::new([item_tag(id)])
 }
 
 pub(crate) fn category_tags(slug: &str) -> CacheTags {

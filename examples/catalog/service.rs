@@ -6,7 +6,7 @@ use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    menu::{Menu, Problem, category_tags, item_tags},
+    menu::{Menu, Problem, absent_tags, category_tags, item_tags},
     money::Money,
     proto::{
         GetItemRequest, Item, ListCategoryRequest, ListCategoryResponse, UpdateItemRequest,
@@ -17,11 +17,17 @@ use crate::{
 #[tonic::async_trait]
 impl Catalog for Menu {
     async fn get_item(&self, call: Request<GetItemRequest>) -> Result<Response<Item>, Status> {
-        let item = self.item(call.get_ref().id).await?;
-        let tags = item_tags(&item);
-        let mut answer = Response::new(item);
-        answer.extensions_mut().insert(tags);
-        Ok(answer)
+        let id = call.get_ref().id;
+        match self.item(id).await {
+            Ok(item) => {
+                let tags = item_tags(&item);
+                let mut answer = Response::new(item);
+                answer.extensions_mut().insert(tags);
+                Ok(answer)
+            }
+            // That there is none is kept as well, and is freed once there is.
+            Err(problem) => Err(absent_tags(id).on_status(problem.into())),
+        }
     }
 
     async fn list_category(
