@@ -1,4 +1,4 @@
-//! The catalog as its clients meet it: the example runs as a process, and is called over sockets.
+//! gRPC as its clients meet it, over sockets: the cache before an origin of any manner, and the example as a process.
 
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "../raw/mod.rs"]
@@ -19,6 +19,7 @@ mod server;
 #[path = "../../examples/catalog/proto.rs"]
 mod proto;
 
+mod frames;
 mod generated;
 
 /// What the tests start.
