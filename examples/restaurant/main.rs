@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Start here: the routes below say for each page how it is cached and why; the two POST handlers say what has happened,
-//! and `events` what that frees. `values` are what pages are made of, `queries` and `seed` the database, `web` and `pages`
-//! the HTML and JSON, `args` the flags, `store` where pages are kept; what the examples have in common stands in
-//! `examples/shared`. Several processes on one database share their pages in Redis:
+//! and `events` what that frees. `values` are what pages are made of, `queries` what they ask of the database, `web` and
+//! `pages` the HTML and JSON, `args` the flags; what the examples have in common stands in `examples/shared`, such as the
+//! tables (`seed`) and where pages are kept (`store`). Several processes on one database share their pages in Redis:
 //!
 //! ```text
 //! cargo run --release --features redis --example restaurant -- --db shop.db --redis redis://127.0.0.1 --node a
@@ -25,8 +25,12 @@ mod log;
 mod money;
 #[path = "../shared/process.rs"]
 mod process;
+#[path = "../shared/seed.rs"]
+mod seed;
 #[path = "../shared/server.rs"]
 mod server;
+#[path = "../shared/store.rs"]
+mod store;
 
 mod args;
 mod day;
@@ -34,8 +38,6 @@ mod events;
 mod home;
 mod pages;
 mod queries;
-mod seed;
-mod store;
 mod values;
 mod web;
 

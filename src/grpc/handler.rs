@@ -17,6 +17,7 @@ use super::frame::one_message;
 use super::kept::{Kept, without_own};
 use super::method::CallMethod;
 use super::read::{Read, Whole, any, put_back, read};
+use super::tags::take_from_status;
 use super::timeout::{GRPC_TIMEOUT, timeout_value};
 use crate::between::{IsRefusal, Unstorable};
 use crate::content::{BoxError, ReplayedBody};
@@ -139,6 +140,7 @@ fn kept<B>(mut parts: Parts, whole: Whole, directives: HeaderMap) -> Response<An
     });
     *page.headers_mut() = directives;
     *page.extensions_mut() = std::mem::take(&mut parts.extensions);
+    take_from_status(page.extensions_mut());
     page.extensions_mut().insert(Original {
         parts,
         whole: Some((content, trailers)),

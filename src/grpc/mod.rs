@@ -43,6 +43,8 @@ mod screen;
 mod service;
 #[cfg(feature = "tonic")]
 mod status;
+#[cfg(feature = "tonic")]
+mod tags;
 #[cfg(all(test, feature = "tonic"))]
 mod tests;
 

@@ -186,11 +186,16 @@ fn by_hand(build: &[&str]) -> String {
     format!("to see why: cargo {}", build.join(" "))
 }
 
-/// Beyond the default ones.
+/// Those of this test beyond the default ones: all of them, or the library would be built once more for the example.
 fn features() -> String {
     let on = [
+        ("compression", cfg!(feature = "compression")),
         ("metrics", cfg!(feature = "metrics")),
         ("redis", cfg!(feature = "redis")),
+        ("redis-cluster", cfg!(feature = "redis-cluster")),
+        ("redis-tls", cfg!(feature = "redis-tls")),
+        ("tonic", cfg!(feature = "tonic")),
+        ("tonic-tls", cfg!(feature = "tonic-tls")),
         ("tracing", cfg!(feature = "tracing")),
     ];
     let on: Vec<_> = on

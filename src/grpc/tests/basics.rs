@@ -1,8 +1,9 @@
 //! What is kept, and how it is answered.
 
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::*;
+use crate::cache::CacheTags;
 use crate::grpc::CallPolicy;
 use crate::ttl::{minutes, seconds};
 
@@ -82,6 +83,24 @@ async fn a_purge_frees_what_is_kept() {
     cache.purge_tag("items").await.unwrap();
     ask(&layer, &handler, call(ITEM, b"7")).await;
     assert_eq!(handler.count(), 2);
+}
+
+#[tokio::test]
+async fn an_error_that_is_kept_is_freed_by_the_tags_of_its_status() {
+    let (cache, _) = cache();
+    let policy = CallPolicy::new(minutes(5)).code(Code::NotFound, seconds(10));
+    let layer = cache.grpc().method(ITEM, policy).build().unwrap();
+    let absent = Counted::new(|_| async {
+        let tags = CacheTags::new(["item:7"]);
+        tags.on_status(Status::not_found("none")).into_http()
+    });
+    let first = ask(&layer, &absent, call(ITEM, b"7")).await;
+    cache.purge_tag("item:8").await.unwrap();
+    let second = ask(&layer, &absent, call(ITEM, b"7")).await;
+    assert_eq!((absent.count(), &first.metadata), (1, &second.metadata));
+    cache.purge_tag("item:7").await.unwrap();
+    ask(&layer, &absent, call(ITEM, b"7")).await;
+    assert_eq!(absent.count(), 2);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Where pages are kept and orders counted: in this process, or in Redis for every process that is told so.
+//! Where the answers of the restaurant are kept and its clients counted: in this process, or in Redis for every process that is told so.
 
 use larder::{Cache, MIB, MemoryLimiter, MemoryStore, RateLimiter, cache::CacheBuilder};
 
@@ -9,7 +9,7 @@ pub(crate) fn open(redis: Option<&str>) -> Result<(CacheBuilder, RateLimiter), A
     match redis {
         Some(url) => shared(url),
         None => Ok((
-            // 64 MiB hold every page of this restaurant many times over.
+            // 64 MiB hold every answer of this restaurant many times over.
             Cache::builder(MemoryStore::new(64 * MIB)),
             RateLimiter::new(MemoryLimiter::new()),
         )),
@@ -17,7 +17,7 @@ pub(crate) fn open(redis: Option<&str>) -> Result<(CacheBuilder, RateLimiter), A
 }
 
 /// One store for all: what one process stores, all answer, and what one frees is gone everywhere at once. No connection is made here: the
-/// restaurant opens whether Redis is there or not; while it is away, this process makes its pages and counts its orders itself.
+/// restaurant opens whether Redis is there or not; while it is away, this process makes its answers and counts its clients itself.
 #[cfg(feature = "redis")]
 fn shared(url: &str) -> Result<(CacheBuilder, RateLimiter), AnyError> {
     use larder::{limit::RedisLimiter, store::redis::RedisStore};
@@ -32,7 +32,7 @@ fn shared(_: &str) -> Result<(CacheBuilder, RateLimiter), AnyError> {
     Err(crate::args::NEEDS_REDIS.into())
 }
 
-/// Frees all pages of the restaurant, and nothing else in the store. What Redis does not hear of now is told it later, and this process reads
+/// Frees all answers of the restaurant, and nothing else in the store. What Redis does not hear of now is told it later, and this process reads
 /// nothing from it before.
 pub(crate) async fn flush(cache: &Cache) {
     match cache.clear().await {
@@ -41,7 +41,7 @@ pub(crate) async fn flush(cache: &Cache) {
     }
 }
 
-/// Says why pages are not stored, where the store is not well from the start: each of them is made for each request then.
+/// Says why nothing is stored, where the store is not well from the start: each answer is made for each request then.
 pub(crate) async fn check(cache: &Cache) {
     if let Err(error) = cache.health().await {
         log::error(&format_args!(
@@ -59,7 +59,7 @@ pub(crate) fn owes(error: &dyn std::error::Error) {
     ));
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

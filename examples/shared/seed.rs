@@ -1,4 +1,4 @@
-//! The schema, and what a new database starts with: 40 menu items and 20 orders, counted from 1.
+//! The restaurant's schema, and what a new database starts with: 40 menu items and 20 orders, counted from 1.
 
 use rusqlite::{Transaction, params};
 
