@@ -13,6 +13,9 @@ mod answer;
 #[cfg(feature = "tonic")]
 mod body;
 mod call;
+pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
+#[cfg(feature = "tonic")]
+pub(crate) use self::{answer::code_of, call::is_method_path};
 #[cfg(feature = "tonic")]
 mod descriptor;
 #[cfg(feature = "tonic")]
@@ -35,6 +38,8 @@ mod method;
 mod policy;
 #[cfg(feature = "tonic")]
 mod read;
+#[cfg(all(test, feature = "tonic"))]
+pub(crate) mod sample;
 #[cfg(feature = "tonic")]
 mod screen;
 #[cfg(feature = "tonic")]
