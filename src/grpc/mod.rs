@@ -37,6 +37,8 @@ mod method;
 mod policy;
 #[cfg(feature = "tonic")]
 mod read;
+#[cfg(all(test, feature = "tonic"))]
+pub(crate) mod sample;
 #[cfg(feature = "tonic")]
 mod screen;
 #[cfg(feature = "tonic")]
@@ -62,3 +64,6 @@ pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
 pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
+pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
+#[cfg(feature = "tonic")]
+pub(crate) use self::{answer::code_of, call::is_method_path};

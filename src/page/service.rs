@@ -33,6 +33,7 @@ use super::storable::WITHHELD;
 use super::want::Want;
 use crate::cache::{Cache, Provided};
 use crate::content::{self, BoxError, ContentRule};
+use crate::grpc::is_call;
 use crate::identity::Traced;
 use crate::monitor::{Bypass, Reason, StaleUse};
 use crate::request::RequestHead;
@@ -238,8 +239,8 @@ impl<S> CacheService<S> {
         ResBody::Error: Into<BoxError>,
     {
         let policy = &self.page.policy;
-        if *request.method() == Method::POST && policy.rules.posts {
-            let head = RequestHead::of(&request);
+        let head = RequestHead::of(&request);
+        if *head.method == Method::POST && policy.rules.posts && !is_call(&head) {
             let identities = &self.page.cache.shared.identities;
             // On a shared route a POST keeps its credentials, and so its answer is for nobody else.
             let mut fields = self.page.cache.shared.identity_fields.iter();
@@ -423,7 +424,11 @@ impl<S> CacheService<S> {
         S::Error: 'static,
         ResBody: 'static,
     {
-        let account = Account::of(&self.page, &RequestHead::of(&request), None);
+        let head = RequestHead::of(&request);
+        let mut account = Account::of(&self.page, &head, None);
+        if why == Bypass::Method && is_call(&head) {
+            account.tell_nothing();
+        }
         if why != Bypass::Method {
             withhold(&self.page, &mut request);
         }
