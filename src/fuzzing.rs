@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::grpc::{check_kept, check_reading};
 use crate::page::decode_head;
 use crate::store::redis::{Compression, decode, encode, sealed};
 use crate::store::{Head, Key, Kind};
@@ -29,6 +30,21 @@ pub fn head(bytes: &[u8]) {
     for kind in [Kind::Page, Kind::Variants, Kind::Rule] {
         head_of(kind, &wire);
     }
+}
+
+/// Reads bytes as what is kept of a call.
+pub fn call(bytes: &[u8]) {
+    check_kept(bytes);
+}
+
+/// Reads bytes as an answer to a call. The first ones say the limit, whether there are trailers, and how the others are cut.
+pub fn frames(bytes: &[u8]) {
+    let Some(([high, low, trailers, count], rest)) = bytes.split_first_chunk() else {
+        return;
+    };
+    let limit = usize::from(u16::from_be_bytes([*high, *low]));
+    let (lengths, content) = rest.split_at(rest.len().min(usize::from(*count)));
+    check_reading(content, lengths, trailers % 2 == 1, limit);
 }
 
 fn head_of(kind: Kind, wire: &Bytes) {

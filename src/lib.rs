@@ -83,7 +83,7 @@ mod content;
 pub mod control;
 #[cfg(feature = "axum")]
 pub mod extract;
-#[cfg(all(fuzzing, feature = "redis"))]
+#[cfg(all(fuzzing, feature = "redis", feature = "tonic"))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod grpc;

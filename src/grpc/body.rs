@@ -167,7 +167,8 @@ where
             Self::Kept { bytes } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Replayed { body } => body.size_hint(),
+            // It came without a length, and goes on without one.
+            Self::Replayed { .. } => SizeHint::new(),
             Self::Untouched { body } => body.size_hint(),
         }
     }

@@ -84,6 +84,14 @@ impl Kept {
     }
 }
 
+/// Panics where these bytes are read as something that is not read back from what it is written as.
+#[cfg(fuzzing)]
+pub(crate) fn check_kept(bytes: &[u8]) {
+    if let Some(kept) = Kept::decode(Bytes::copy_from_slice(bytes)) {
+        assert_eq!(Kept::decode(kept.encode()), Some(kept));
+    }
+}
+
 fn put_fields(bytes: &mut BytesMut, fields: &HeaderMap) {
     bytes.put_u32(u32::try_from(fields.len()).unwrap_or(u32::MAX));
     for (name, value) in fields {

@@ -13,6 +13,8 @@ mod answer;
 #[cfg(feature = "tonic")]
 mod body;
 mod call;
+#[cfg(all(any(test, fuzzing), feature = "tonic"))]
+mod chunked;
 #[cfg(feature = "tonic")]
 mod descriptor;
 #[cfg(feature = "tonic")]
@@ -58,3 +60,5 @@ pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
 pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
+#[cfg(all(fuzzing, feature = "tonic"))]
+pub(crate) use self::{chunked::check_reading, kept::check_kept};

@@ -16,7 +16,7 @@ use crate::monitor::NotStored;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most frames of a message: a flood of empty ones must not be collected.
-const MOST_FRAMES: usize = 4_096;
+pub(super) const MOST_FRAMES: usize = 4_096;
 
 /// What reading an answer came to.
 pub(super) enum Read {

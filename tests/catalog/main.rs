@@ -1,4 +1,4 @@
-//! The catalog as its clients meet it: the example runs as a process, and is called over sockets.
+//! gRPC as its clients meet it, over sockets: the cache before an origin of any manner, and the example as a process.
 
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "../cache_status/mod.rs"]
@@ -30,6 +30,7 @@ mod proto;
 
 mod caller;
 mod calls;
+mod frames;
 mod generated;
 #[cfg(feature = "redis")]
 mod nodes;
