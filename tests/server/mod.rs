@@ -120,9 +120,15 @@ impl Drop for Server {
 
 /// The example with these flags, listening on a free port unless they say otherwise.
 pub(crate) fn command(flags: &[&str]) -> Command {
+    let mut command = bare(&["--listen", "127.0.0.1:0"]);
+    command.args(flags);
+    command
+}
+
+/// The example with these flags alone.
+pub(crate) fn bare(flags: &[&str]) -> Command {
     let mut command = Command::new(executable());
     command
-        .args(["--listen", "127.0.0.1:0"])
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
