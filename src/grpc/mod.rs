@@ -11,6 +11,8 @@ pub(crate) use self::timeout::grpc_timeout;
 #[cfg(feature = "tonic")]
 mod answer;
 #[cfg(feature = "tonic")]
+mod arriving;
+#[cfg(feature = "tonic")]
 mod body;
 mod call;
 #[cfg(feature = "tonic")]
@@ -43,6 +45,8 @@ mod service;
 mod status;
 #[cfg(all(test, feature = "tonic"))]
 mod tests;
+#[cfg(feature = "tonic")]
+mod upstream;
 
 #[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;
