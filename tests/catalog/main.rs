@@ -19,6 +19,7 @@ mod server;
 #[path = "../../examples/catalog/proto.rs"]
 mod proto;
 
+mod client_side;
 mod generated;
 
 /// What the tests start.
