@@ -11,6 +11,8 @@ pub(crate) use self::timeout::grpc_timeout;
 #[cfg(feature = "tonic")]
 mod answer;
 #[cfg(feature = "tonic")]
+mod arriving;
+#[cfg(feature = "tonic")]
 mod body;
 mod call;
 #[cfg(all(any(test, fuzzing), feature = "tonic"))]
@@ -49,6 +51,8 @@ mod status;
 mod tags;
 #[cfg(all(test, feature = "tonic"))]
 mod tests;
+#[cfg(feature = "tonic")]
+mod upstream;
 
 #[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;

@@ -15,6 +15,8 @@ use super::account::{Account, Told};
 use super::answer::{self, Beside, Wish};
 use super::asker::{Asker, Unkeyed};
 use super::body::PageBody;
+#[cfg(feature = "tonic")]
+use super::content::add_plain_to_key;
 use super::content::add_to_key;
 use super::flow::{self, Call};
 use super::future::{Course, ResponseFuture};
@@ -297,9 +299,7 @@ impl<S> CacheService<S> {
         match (call, read.whole) {
             (Ok(call), Some(whole)) => {
                 let mut call = call(request);
-                let mut base = call.base.to_vec();
-                add_to_key(&mut base, call.request.headers(), &whole);
-                call.base = base.into();
+                call.key_content(|key, headers| add_to_key(key, headers, &whole));
                 flow::fill(call, None, course).await
             }
             (Ok(call), None) => {
@@ -334,9 +334,7 @@ impl<S> CacheService<S> {
         if call.credentials {
             return self.bypass(call.request, Bypass::Credentials);
         }
-        let mut base = call.base.to_vec();
-        add_to_key(&mut base, &HeaderMap::new(), content);
-        call.base = base.into();
+        call.key_content(|key, _| add_plain_to_key(key, content));
         ResponseFuture::filling(&self.page.cache.shared.background, |course| {
             Box::pin(flow::fill(call, None, course))
         })
