@@ -67,6 +67,23 @@ impl<S> Layer<S> for GrpcCacheLayer {
 
 impl Cache {
     /// A layer that keeps the answers of unary gRPC calls. Nothing is kept until a method is named.
+    ///
+    /// ```
+    /// use larder::grpc::CallPolicy;
+    /// use larder::{Cache, MIB, MemoryStore, minutes};
+    /// use tonic::transport::Server;
+    ///
+    /// let cache = Cache::builder(MemoryStore::new(64 * MIB)).build()?;
+    /// let layer = cache
+    ///     .grpc()
+    ///     .method("/catalog.Catalog/GetItem", CallPolicy::new(minutes(5)).tag("items"))
+    ///     .method("/catalog.Catalog/ListCategory", minutes(1))
+    ///     .build()?;
+    /// // .add_service(CatalogServer::new(handler)), and so on.
+    /// let server = Server::builder().layer(layer);
+    /// # drop(server);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn grpc(&self) -> GrpcCacheBuilder {
         GrpcCacheBuilder {
             cache: self.clone(),
@@ -80,6 +97,26 @@ impl Cache {
 }
 
 /// Builds a [`GrpcCacheLayer`]. Made by [`Cache::grpc`].
+///
+/// Which methods there are, which of them stream and which have no side effects, the descriptors of a service say, as protoc and its like
+/// write them, and tonic's build scripts for reflection:
+///
+/// ```
+/// use larder::grpc::GrpcCacheError;
+/// use larder::{Cache, NullStore, minutes};
+///
+/// const SET: &[u8] = include_bytes!("../../examples/catalog/catalog.bin");
+///
+/// let cache = Cache::builder(NullStore).build()?;
+/// let grpc = || cache.grpc().descriptor_set(SET);
+/// // All of: rpc GetItem(..) returns (..) { option idempotency_level = NO_SIDE_EFFECTS; }
+/// assert!(grpc().safe_methods(minutes(5)).build().is_ok());
+/// let misspelt = grpc().method("/catalog.Catalog/GetItems", minutes(5)).build();
+/// assert!(matches!(misspelt, Err(GrpcCacheError::Unknown(..))));
+/// let streaming = grpc().method("/catalog.Catalog/WatchItems", minutes(5)).build();
+/// assert!(matches!(streaming, Err(GrpcCacheError::Streaming(..))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct GrpcCacheBuilder {
@@ -101,20 +138,22 @@ impl fmt::Debug for GrpcCacheBuilder {
 }
 
 impl GrpcCacheBuilder {
-    /// Keeps the answers of this method, by its path: `/package.Service/Method`. It must be unary, and change nothing.
+    /// Keeps the answers of this method, by its path: `/package.Service/Method`. It must be unary, and change nothing (SPEC GRPC-04): that
+    /// you say by naming it, whatever its descriptor says.
     pub fn method(mut self, path: impl Into<String>, policy: impl Into<CallPolicy>) -> Self {
         self.methods.push((path.into(), policy.into()));
         self
     }
 
     /// Keeps the answers of all unary methods whose `idempotency_level` is `NO_SIDE_EFFECTS` and that no [`method`](Self::method) names.
+    /// [`build`](Self::build) refuses it without a [`descriptor_set`](Self::descriptor_set), and where no method of it is one.
     pub fn safe_methods(mut self, policy: impl Into<CallPolicy>) -> Self {
         self.safe = Some(policy.into());
         self
     }
 
     /// What the methods are (an encoded `google.protobuf.FileDescriptorSet`): [`build`](Self::build) then refuses what is not there or streams.
-    /// Sets add up.
+    /// Sets add up; of what they say differently of one method, the worst is believed. Default: none, and nothing is refused.
     pub fn descriptor_set(mut self, set: impl Into<Vec<u8>>) -> Self {
         self.sets.push(set.into());
         self
@@ -152,7 +191,10 @@ impl GrpcCacheBuilder {
         self
     }
 
-    /// Tells in the metadata of answers what became of each call (`cache-status`, RFC 9211). Default: it does not.
+    /// Tells in the initial metadata of answers what became of each call (`cache-status`, RFC 9211), to those to whom the cache tells it of
+    /// pages: to nobody under [`without_cache_status`](crate::cache::CacheBuilder::without_cache_status). Default: it does not (SPEC GRPC-31).
+    ///
+    /// Hits then take the longer way, by some hundred nanoseconds.
     pub fn cache_status(mut self) -> Self {
         self.tells = true;
         self
@@ -162,13 +204,17 @@ impl GrpcCacheBuilder {
     ///
     /// # Errors
     ///
-    /// When no method is named, one is named twice or streams, or a policy cannot be.
+    /// When no method is named, one is named twice, streams or is not described, a set of descriptors cannot be read or describes none, the
+    /// name of what is called is none, or a policy cannot be.
     pub fn build(self) -> Result<GrpcCacheLayer, GrpcCacheError> {
         let mut described = Described::default();
         for set in &self.sets {
             described
                 .add(set)
                 .map_err(|error| GrpcCacheError::DescriptorSet(error.to_string()))?;
+        }
+        if described.is_empty() && !self.sets.is_empty() {
+            return Err(GrpcCacheError::NoServices);
         }
         let upstream = self.upstream.as_deref().map(authority_of).transpose()?;
         let mut methods = HashMap::default();
@@ -182,6 +228,9 @@ impl GrpcCacheBuilder {
         if let Some(policy) = &self.safe {
             if described.is_empty() {
                 return Err(GrpcCacheError::NoDescriptorSet);
+            }
+            if described.safe().next().is_none() {
+                return Err(GrpcCacheError::NoSafeMethods);
             }
             for path in described.safe() {
                 if !methods.contains_key(path) {
@@ -276,8 +325,8 @@ fn check_path(path: &str, described: &Described) -> Result<(), GrpcCacheError> {
     match described.kind(path) {
         Some(Kind::Streaming) => Err(GrpcCacheError::Streaming(path.to_owned())),
         None if !described.is_empty() => {
-            let known: Vec<&str> = described.paths().collect();
-            Err(GrpcCacheError::Unknown(path.to_owned(), known.join(", ")))
+            let near = described.near(path).join(", ");
+            Err(GrpcCacheError::Unknown(path.to_owned(), near))
         }
         _ => Ok(()),
     }

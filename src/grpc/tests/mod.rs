@@ -1,6 +1,8 @@
 //! The layer round a handler that is a closure, on a clock that is moved by hand.
 
 mod basics;
+mod descriptors;
+mod monitoring;
 
 use std::convert::Infallible;
 use std::future::Future;
