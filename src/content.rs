@@ -70,7 +70,6 @@ pub struct ReplayedBody {
 
 impl ReplayedBody {
     /// What was read of a body, an error that came after it, and the rest.
-    #[cfg_attr(not(feature = "tonic"), expect(dead_code))]
     pub(crate) fn of(
         read: VecDeque<Frame<Bytes>>,
         failed: Option<BoxError>,
@@ -84,7 +83,7 @@ impl ReplayedBody {
 pub(crate) struct ReadContent {
     pub(crate) body: ReplayedBody,
     /// All of it, if it ended well within the limit, without trailers.
-    pub(crate) whole: Option<Vec<u8>>,
+    pub(crate) whole: Option<Bytes>,
 }
 
 /// The client did not finish what it sent.
@@ -126,52 +125,82 @@ impl<B: Body> Body for Plain<B> {
     }
 }
 
-/// Reads the content of a request, at most `limit` bytes and one frame of it.
+/// Reads the content of a request, at most `limit` bytes and one frame of it. What was read is held as one piece: frames have a weight of
+/// their own, and a client that sends them empty or byte by byte must not have them collected.
 pub(crate) async fn read<B>(body: B, limit: usize) -> ReadContent
 where
     B: Body + Send + 'static,
 {
     let mut rest: AnyBody = Box::pin(Plain { body });
-    let mut read = VecDeque::new();
-    let mut whole = Vec::new();
+    let mut held = Held::default();
+    let mut frames = 0;
     loop {
-        let frame = match rest.frame().await {
+        match rest.frame().await {
             None => {
-                let body = ReplayedBody {
-                    read,
-                    failed: None,
-                    rest: None,
-                };
+                let whole = held.into_bytes();
+                let frame = (!whole.is_empty()).then(|| Frame::data(whole.clone()));
                 return ReadContent {
-                    body,
+                    body: ReplayedBody::of(frame.into_iter().collect(), None, None),
                     whole: Some(whole),
                 };
             }
-            Some(Err(error)) => {
-                let body = ReplayedBody {
-                    read,
-                    failed: Some(error),
-                    rest: None,
-                };
-                return ReadContent { body, whole: None };
+            Some(Err(error)) => return held.and_then(None, Some(error), None),
+            Some(Ok(frame)) => {
+                frames += 1;
+                let fits = |data: &Bytes| held.len() + data.len() <= limit && frames <= limit;
+                match frame.into_data() {
+                    Ok(data) if fits(&data) => held.push(data),
+                    Ok(data) => return held.and_then(Some(Frame::data(data)), None, Some(rest)),
+                    Err(frame) => return held.and_then(Some(frame), None, Some(rest)),
+                }
             }
-            Some(Ok(frame)) => frame,
-        };
-        // A flood of empty frames must not grow without bound either.
-        let fits = frame
-            .data_ref()
-            .is_some_and(|data| whole.len() + data.len() <= limit && read.len() <= limit);
-        if let Some(data) = frame.data_ref().filter(|_| fits) {
-            whole.extend_from_slice(data);
         }
-        read.push_back(frame);
-        if !fits {
-            let body = ReplayedBody {
-                read,
-                failed: None,
-                rest: Some(rest),
-            };
-            return ReadContent { body, whole: None };
+    }
+}
+
+/// Content as far as it has come. Most comes in one frame, and is not copied.
+#[derive(Default)]
+struct Held {
+    first: Bytes,
+    further: Vec<u8>,
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        self.first.len().max(self.further.len())
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.further.is_empty() && !data.is_empty() {
+            self.further
+                .extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.further.extend_from_slice(&data);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self.further.is_empty() {
+            true => self.first,
+            false => self.further.into(),
+        }
+    }
+
+    /// What cannot be held whole, with what came last.
+    fn and_then(
+        self,
+        last: Option<Frame<Bytes>>,
+        failed: Option<BoxError>,
+        rest: Option<AnyBody>,
+    ) -> ReadContent {
+        let held = self.into_bytes();
+        let held = (!held.is_empty()).then(|| Frame::data(held));
+        ReadContent {
+            body: ReplayedBody::of(held.into_iter().chain(last).collect(), failed, rest),
+            whole: None,
         }
     }
 }
@@ -234,6 +263,7 @@ impl fmt::Debug for ReplayedBody {
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
+    use http::{HeaderMap, HeaderValue};
     use http_body_util::{Full, StreamBody};
 
     use super::*;
@@ -255,6 +285,40 @@ mod tests {
             assert_eq!(read.body.size_hint().exact(), Some(length as u64));
             assert_eq!(all(read.body).await.unwrap(), sent, "{length}");
         }
+    }
+
+    #[tokio::test]
+    async fn content_in_many_frames_is_held_as_one_piece() {
+        let frames = |frames: Vec<&'static [u8]>| {
+            let frames = frames.into_iter().map(Bytes::from_static).map(Frame::data);
+            StreamBody::new(stream::iter(frames.map(Ok::<_, BoxError>)))
+        };
+        let mut sent: Vec<&[u8]> = vec![b""; 40];
+        sent.extend([&b"a"[..]; 30]);
+        let read = read(frames(sent), 100).await;
+        assert_eq!(read.whole.as_deref(), Some(&[b'a'; 30][..]));
+        assert_eq!(read.body.read.len(), 1);
+        assert_eq!(all(read.body).await.unwrap(), vec![b'a'; 30]);
+
+        let read = super::read(frames(vec![b""; 101]), 100).await;
+        assert_eq!((read.whole, read.body.read.len()), (None, 1));
+        assert_eq!(all(read.body).await.unwrap(), Bytes::new());
+    }
+
+    #[tokio::test]
+    async fn trailers_are_no_content_and_go_on_behind_it() {
+        let trailers: HeaderMap = [(http::header::TE, HeaderValue::from_static("x"))]
+            .into_iter()
+            .collect();
+        let frames = [
+            Ok::<_, BoxError>(Frame::data(Bytes::from("abc"))),
+            Ok(Frame::trailers(trailers.clone())),
+        ];
+        let read = read(StreamBody::new(stream::iter(frames)), 100).await;
+        assert_eq!(read.whole, None);
+        let sent = read.body.collect().await.unwrap();
+        assert_eq!(sent.trailers(), Some(&trailers));
+        assert_eq!(sent.to_bytes(), "abc");
     }
 
     #[tokio::test]

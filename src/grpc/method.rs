@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::screen::Known;
-use crate::page::CacheLayer;
+use crate::page::{Budget, CacheLayer, Share};
 
 /// See the module.
 pub(super) struct CallMethod {
@@ -19,6 +19,17 @@ pub(super) struct CallMethod {
     pub(super) max_message: usize,
     /// How long a handler has that is asked for everyone.
     pub(super) fill_timeout: Duration,
+    /// The cache's own lifetime, where a handler asks for that.
+    pub(super) default_ttl: Duration,
+    /// What all that is being recorded takes its room from.
+    pub(super) budget: Budget,
     /// Is `Cache-Status` told?
     pub(super) tells: bool,
+}
+
+impl CallMethod {
+    /// Room for an answer that is being read.
+    pub(super) fn share(&self) -> Share {
+        self.budget.share()
+    }
 }

@@ -19,13 +19,13 @@ use super::frame::{Compressed, one_message};
 use super::future::GrpcCacheFuture;
 use super::handler::{Handler, Original};
 use super::kept::Kept;
-use super::key::{GRPC_ENCODING, digest};
+use super::key::{digest, has_coding};
 use super::layer::Methods;
 use super::method::CallMethod;
 use super::screen::screen;
 use super::status::{too_late, trailers_only, unanswered, unreadable};
 use super::timeout::grpc_timeout;
-use crate::between::Deadline;
+use crate::between::{Deadline, Unstorable};
 use crate::content::{self, BoxError, ReplayedBody};
 use crate::monitor::{Bypass, Reason};
 use crate::page::PageBody;
@@ -153,10 +153,7 @@ where
 fn key_of<B>(request: &Request<B>, method: &CallMethod, message: &[u8]) -> Option<[u8; 32]> {
     let headers = request.headers();
     let Compressed(compressed) = one_message(message)?;
-    let has_coding = headers
-        .get(GRPC_ENCODING)
-        .is_some_and(|coding| coding != "identity");
-    (has_coding || !compressed).then(|| digest(headers, &method.known.keyed, message))
+    (!compressed || has_coding(headers)).then(|| digest(headers, &method.known.keyed, message))
 }
 
 fn query() -> Method {
@@ -205,6 +202,8 @@ where
                 .try_append(CACHE_STATUS, line.clone());
         }
     }
+    // A layer outside judges for itself.
+    page.extensions.remove::<Unstorable>();
     response.extensions_mut().extend(page.extensions);
     response
 }
