@@ -13,15 +13,13 @@ use super::answer::is_never_kept;
 use super::call::is_method_path;
 use super::descriptor::{Described, Kind};
 use super::error::GrpcCacheError;
+use super::kept::{Kept, LARGEST_FIELDS, OVERHEAD};
 use super::method::CallMethod;
 use super::policy::{CallPolicy, Whose};
 use super::screen::{Known, is_reserved};
 use super::service::GrpcCacheService;
 use crate::cache::Cache;
 use crate::page::normal_host;
-
-/// The most that the fields of an answer add to what is stored of it, in bytes.
-const LARGEST_FIELDS: usize = 64 * 1_024;
 
 /// Keeps the answers of unary gRPC calls, on a tonic server, round one service, or under a client's channel. Made by [`Cache::grpc`].
 ///
@@ -262,6 +260,7 @@ impl GrpcCacheBuilder {
             .named(path)
             .tags(&policy.tags)
             .cache_groups(false)
+            .legible(Kept::is_legible)
             .stale_while_revalidate(policy.while_revalidate)
             .stale_if_error(policy.if_error)
             // What an answer says itself can only be less.
@@ -286,7 +285,7 @@ impl GrpcCacheBuilder {
         });
         let max_message = policy.max_message.min(fitting);
         page = page
-            .max_body(max_message.saturating_add(LARGEST_FIELDS).min(
+            .max_body(max_message.saturating_add(LARGEST_FIELDS + OVERHEAD).min(
                 largest.map_or(usize::MAX, |most| {
                     usize::try_from(most).unwrap_or(usize::MAX)
                 }),
@@ -305,6 +304,8 @@ impl GrpcCacheBuilder {
             max_message,
             fill_timeout: policy.fill_timeout,
             upstream: upstream.cloned(),
+            default_ttl: self.cache.shared.default_ttl,
+            budget: self.cache.shared.budget.clone(),
             tells: self.tells,
         })
     }

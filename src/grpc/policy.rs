@@ -59,7 +59,8 @@ pub(super) enum Whose {
 }
 
 impl CallPolicy {
-    /// Keeps answers for `ttl`, and no longer than `cache-control` in their metadata says.
+    /// Keeps answers for `ttl`, or for what their handler says by a [`PageControl`](crate::PageControl) in the extensions of its response; and no
+    /// longer than `cache-control` in their metadata says.
     pub fn new(ttl: impl Into<Ttl>) -> Self {
         Self {
             ttl: ttl.into(),
@@ -130,7 +131,7 @@ impl CallPolicy {
         self
     }
 
-    /// Keeps answers with this code, which is an error, for `ttl`. Default: only OK is kept.
+    /// Keeps answers with this code, which is an error, for `ttl` at most, and at least a second. Default: only OK is kept.
     #[must_use]
     pub fn code(mut self, code: Code, ttl: Duration) -> Self {
         self.codes.push((code, ttl));
@@ -145,7 +146,8 @@ impl CallPolicy {
     }
 
     /// Lets a stale answer be given for so long where the handler fails: `UNAVAILABLE`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`,
-    /// `DEADLINE_EXCEEDED`, no answer at all, or none before the client's deadline. Default: not at all.
+    /// `DEADLINE_EXCEEDED`, an answer that breaks off, HTTP 500, 502, 503 or 504, no answer at all, or none before the client's deadline. Default:
+    /// not at all.
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.if_error = window;
@@ -160,8 +162,8 @@ impl CallPolicy {
         self
     }
 
-    /// How long a handler has that is asked for all who wait: its `grpc-timeout`, in place of that of the client who came first.
-    /// Default: 30 seconds.
+    /// How long a handler has that is asked for all who wait: its `grpc-timeout`, in place of that of the client who came first. Then the call
+    /// is dropped, and ends with `DEADLINE_EXCEEDED`. Default: 30 seconds.
     #[must_use]
     pub fn fill_timeout(mut self, timeout: Duration) -> Self {
         self.fill_timeout = timeout;
