@@ -103,10 +103,10 @@ impl Cache {
 /// use larder::grpc::GrpcCacheError;
 /// use larder::{Cache, NullStore, minutes};
 ///
-/// const SET: &[u8] = include_bytes!("../../examples/catalog/catalog.bin");
-///
+/// // In a service: tonic::include_file_descriptor_set!("catalog").
+/// let set = std::fs::read("examples/catalog/catalog.bin")?;
 /// let cache = Cache::builder(NullStore).build()?;
-/// let grpc = || cache.grpc().descriptor_set(SET);
+/// let grpc = || cache.grpc().descriptor_set(set.clone());
 /// // All of: rpc GetItem(..) returns (..) { option idempotency_level = NO_SIDE_EFFECTS; }
 /// assert!(grpc().safe_methods(minutes(5)).build().is_ok());
 /// let misspelt = grpc().method("/catalog.Catalog/GetItems", minutes(5)).build();

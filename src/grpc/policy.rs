@@ -89,6 +89,16 @@ impl CallPolicy {
 
     /// Declares that answers are the same for everyone, and makes sure of it: the handler sees neither `authorization`, `cookie` nor
     /// what else says who is asking. Default: calls with credentials pass the cache by.
+    ///
+    /// ```
+    /// use larder::grpc::CallPolicy;
+    /// use larder::{Cache, NullStore, minutes};
+    ///
+    /// # let cache = Cache::builder(NullStore).build()?;
+    /// let policy = CallPolicy::new(minutes(5)).shared();
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.whose = Whose::Shared;
@@ -96,6 +106,19 @@ impl CallPolicy {
     }
 
     /// Keeps answers for each user apart, as [`CacheBuilder::user`](crate::cache::CacheBuilder::user) tells them.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use larder::grpc::CallPolicy;
+    /// use larder::{Cache, NullStore, identity, minutes};
+    ///
+    /// let cache = Cache::builder(NullStore)
+    ///     .user(identity::header(HeaderName::from_static("x-user")))
+    ///     .build()?;
+    /// let policy = CallPolicy::new(minutes(5)).vary_on_user();
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn vary_on_user(mut self) -> Self {
         self.whose = Whose::User;
@@ -110,6 +133,20 @@ impl CallPolicy {
     }
 
     /// Makes these metadata a part of the key, as sent.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use larder::grpc::CallPolicy;
+    /// # use larder::{Cache, NullStore};
+    /// use larder::minutes;
+    ///
+    /// # let cache = Cache::builder(NullStore).build()?;
+    /// let policy = CallPolicy::new(minutes(5))
+    ///     .vary_on_metadata(HeaderName::from_static("x-tenant"))
+    ///     .inert_metadata(HeaderName::from_static("x-session"));
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn vary_on_metadata(mut self, name: HeaderName) -> Self {
         self.keyed.push(name);
@@ -148,6 +185,21 @@ impl CallPolicy {
     /// Lets a stale answer be given for so long where the handler fails: `UNAVAILABLE`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`,
     /// `DEADLINE_EXCEEDED`, an answer that breaks off, HTTP 500, 502, 503 or 504, no answer at all, or none before the client's deadline. Default:
     /// not at all.
+    ///
+    /// ```
+    /// use larder::grpc::CallPolicy;
+    /// # use larder::{Cache, NullStore};
+    /// use larder::{hours, minutes, seconds};
+    ///
+    /// # let cache = Cache::builder(NullStore).build()?;
+    /// let policy = CallPolicy::new(minutes(5))
+    ///     .stale_while_revalidate(minutes(1))
+    ///     .stale_if_error(hours(1))
+    ///     .soft_timeout(seconds(2))
+    ///     .fill_timeout(seconds(10));
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.if_error = window;
