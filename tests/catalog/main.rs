@@ -20,6 +20,8 @@ mod server;
 mod proto;
 
 mod generated;
+#[cfg(feature = "tonic-tls")]
+mod limits;
 
 /// What the tests start.
 const EXAMPLE: &str = "catalog";
