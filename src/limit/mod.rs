@@ -81,6 +81,50 @@
 //! # }
 //! ```
 //!
+//! # gRPC
+//!
+//! With the feature `tonic` the same layers stand round tonic servers and services, and round routers that serve calls and pages from one port.
+//! What a request is, is told by each request: a POST with content of `application/grpc` is a call, and gRPC-Web is none.
+//!
+//! A call that is refused is answered before its message is read, in one block of fields that ends its stream, so that clients may retry it. That has
+//! a code, a message, `google.rpc.RetryInfo` and `QuotaFailure` in `grpc-status-details-bin`, and `grpc-retry-pushback-ms`: the same wait in milliseconds,
+//! or `-1` where no wait is enough.
+//!
+//! | refused because | HTTP | code |
+//! |---|---|---|
+//! | a quota of this client, or of [`everyone`], is used up | 429, 503 | `RESOURCE_EXHAUSTED` |
+//! | it costs more than the quota ever allows | 429 | `RESOURCE_EXHAUSTED`, pushback `-1` |
+//! | the limiter is away ([`Outage::Closed`]) | 503 | `UNAVAILABLE`, which clients retry |
+//! | its address is [denied](RateLimitBuilder::deny) | 403 | `PERMISSION_DENIED`, pushback `-1` |
+//! | it does not say whose it is ([`Missing::Refuse`]) | 403 | `UNAUTHENTICATED`, pushback `-1` |
+//!
+//! The fields of quotas are initial metadata of answers, by the same rules. [`respond`](RateLimitBuilder::respond) is not asked about calls, but
+//! `respond_to_calls`. `calls` says of which methods a limit is. A call costs 1 when it is opened, however many messages it streams; a place of
+//! [`Quota::in_flight`] is held until its trailers have gone out. Rules that look at a [status](Answer::status) see that of a call which failed without a
+//! message; a code that comes in trailers comes too late for them. Whose a call is: its metadata ([`header`](crate::identity::header)), its address
+//! (a [`ClientIpLayer`](crate::ClientIpLayer) finds tonic's), and with the feature `tonic-tls` the certificate of its client (`identity::tls_peer`).
+#![cfg_attr(feature = "tonic", doc = "```")]
+#![cfg_attr(not(feature = "tonic"), doc = "```ignore")]
+//! use larder::limit::{RateLimiter, everyone};
+//! use larder::{ClientIpLayer, MemoryLimiter, TrustedProxies, identity};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let limiter = RateLimiter::new(MemoryLimiter::new());
+//! let reads = limiter.layer("calls").quota("100/m", identity::client_ip()).build()?;
+//! let writes = limiter
+//!     .layer("writes")
+//!     .calls(["/catalog.Catalog/UpdateItem"])
+//!     .quota("5/s", everyone())
+//!     .build()?;
+//! let server = tonic::transport::Server::builder()
+//!     .layer(ClientIpLayer::new(TrustedProxies::none()))
+//!     .layer(reads)
+//!     .layer(writes);
+//! # drop(server);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What goes wrong
 //!
 //! * **Who may set `X-Forwarded-For`**: everybody. The address is that of the connection unless [trusted proxies](crate::identity::client) say

@@ -33,6 +33,8 @@ mod calls;
 mod client_side;
 mod frames;
 mod generated;
+#[cfg(feature = "tonic-tls")]
+mod limits;
 #[cfg(feature = "redis")]
 mod nodes;
 mod pages;

@@ -104,7 +104,7 @@ async fn a_refused_call_ends_with_its_first_block_before_it_is_read() {
     for (name, value) in [
         ("content-type", "application/grpc"),
         ("grpc-status", "8"),
-        ("grpc-message", "the quota is used up"),
+        ("grpc-message", "the%20quota%20is%20used%20up"),
         ("grpc-retry-pushback-ms", "30000"),
         ("ratelimit-policy", "\"search\";q=2;w=60"),
         ("ratelimit", "\"search\";r=0;t=30"),
