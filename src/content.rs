@@ -4,13 +4,13 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 
 /// The error of a body, whatever its type.
@@ -70,7 +70,6 @@ pub struct ReplayedBody {
 
 impl ReplayedBody {
     /// What was read of a body, an error that came after it, and the rest.
-    #[cfg_attr(not(feature = "tonic"), expect(dead_code))]
     pub(crate) fn of(
         read: VecDeque<Frame<Bytes>>,
         failed: Option<BoxError>,
@@ -84,7 +83,7 @@ impl ReplayedBody {
 pub(crate) struct ReadContent {
     pub(crate) body: ReplayedBody,
     /// All of it, if it ended well within the limit, without trailers.
-    pub(crate) whole: Option<Vec<u8>>,
+    pub(crate) whole: Option<Bytes>,
 }
 
 /// The client did not finish what it sent.
@@ -131,48 +130,119 @@ pub(crate) async fn read<B>(body: B, limit: usize) -> ReadContent
 where
     B: Body + Send + 'static,
 {
-    let mut rest: AnyBody = Box::pin(Plain { body });
-    let mut read = VecDeque::new();
-    let mut whole = Vec::new();
-    loop {
-        let frame = match rest.frame().await {
-            None => {
-                let body = ReplayedBody {
-                    read,
-                    failed: None,
-                    rest: None,
-                };
-                return ReadContent {
-                    body,
-                    whole: Some(whole),
-                };
-            }
-            Some(Err(error)) => {
-                let body = ReplayedBody {
-                    read,
-                    failed: Some(error),
-                    rest: None,
-                };
-                return ReadContent { body, whole: None };
-            }
-            Some(Ok(frame)) => frame,
-        };
-        // A flood of empty frames must not grow without bound either.
-        let fits = frame
-            .data_ref()
-            .is_some_and(|data| whole.len() + data.len() <= limit && read.len() <= limit);
-        if let Some(data) = frame.data_ref().filter(|_| fits) {
-            whole.extend_from_slice(data);
+    let mut reading = Reading::of(body, limit);
+    let whole = poll_fn(|cx| reading.poll(cx)).await;
+    ReadContent {
+        body: reading.into_body(),
+        whole,
+    }
+}
+
+/// Content that is being read.
+pub(crate) struct Reading {
+    rest: Option<AnyBody>,
+    limit: usize,
+    frames: usize,
+    held: Held,
+    /// What came behind it and does not belong to it.
+    last: Option<Frame<Bytes>>,
+    failed: Option<BoxError>,
+}
+
+impl Reading {
+    pub(crate) fn of<B>(body: B, limit: usize) -> Self
+    where
+        B: Body + Send + 'static,
+    {
+        Self {
+            rest: Some(Box::pin(Plain { body })),
+            limit,
+            frames: 0,
+            held: Held::default(),
+            last: None,
+            failed: None,
         }
-        read.push_back(frame);
-        if !fits {
-            let body = ReplayedBody {
-                read,
-                failed: None,
-                rest: Some(rest),
-            };
-            return ReadContent { body, whole: None };
+    }
+
+    /// Reads on. Ready with the whole content, or with `None` where it does not end well within the limit; and so again afterwards.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while let Some(rest) = &mut self.rest {
+            match ready!(rest.as_mut().poll_frame(cx)) {
+                None => {
+                    self.rest = None;
+                    return Poll::Ready(Some(self.held.freeze()));
+                }
+                Some(Err(error)) => {
+                    self.rest = None;
+                    self.failed = Some(error);
+                }
+                Some(Ok(frame)) => {
+                    if !self.take(frame) {
+                        return Poll::Ready(None);
+                    }
+                }
+            }
         }
+        Poll::Ready(None)
+    }
+
+    /// Takes one frame more. Is it data, and all of it within the limit?
+    fn take(&mut self, frame: Frame<Bytes>) -> bool {
+        self.frames += 1;
+        match frame.into_data() {
+            Ok(data) if self.held.len() + data.len() <= self.limit && self.frames <= self.limit => {
+                self.held.push(data);
+                return true;
+            }
+            Ok(data) => self.last = Some(Frame::data(data)),
+            Err(frame) => self.last = Some(frame),
+        }
+        false
+    }
+
+    /// The content as it came, what was read and the rest.
+    pub(crate) fn into_body(mut self) -> ReplayedBody {
+        let held = self.held.freeze();
+        let held = (!held.is_empty()).then(|| Frame::data(held));
+        ReplayedBody::of(
+            held.into_iter().chain(self.last).collect(),
+            self.failed,
+            self.rest,
+        )
+    }
+}
+
+/// Content as far as it has come, as one piece: frames have a weight of their own, and a client that sends them empty or byte by byte must
+/// not have them collected. Most content comes in one frame, and is not copied.
+#[derive(Default)]
+struct Held {
+    first: Bytes,
+    further: Vec<u8>,
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        self.first.len().max(self.further.len())
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.further.is_empty() && !data.is_empty() {
+            self.further
+                .extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.further.extend_from_slice(&data);
+    }
+
+    /// All of it.
+    fn freeze(&mut self) -> Bytes {
+        if !self.further.is_empty() {
+            self.first = std::mem::take(&mut self.further).into();
+        }
+        self.first.clone()
     }
 }
 
@@ -234,7 +304,8 @@ impl fmt::Debug for ReplayedBody {
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
-    use http_body_util::{Full, StreamBody};
+    use http::{HeaderMap, HeaderValue};
+    use http_body_util::{BodyExt, Full, StreamBody};
 
     use super::*;
 
@@ -255,6 +326,40 @@ mod tests {
             assert_eq!(read.body.size_hint().exact(), Some(length as u64));
             assert_eq!(all(read.body).await.unwrap(), sent, "{length}");
         }
+    }
+
+    #[tokio::test]
+    async fn content_in_many_frames_is_held_as_one_piece() {
+        let frames = |frames: Vec<&'static [u8]>| {
+            let frames = frames.into_iter().map(Bytes::from_static).map(Frame::data);
+            StreamBody::new(stream::iter(frames.map(Ok::<_, BoxError>)))
+        };
+        let mut sent: Vec<&[u8]> = vec![b""; 40];
+        sent.extend([&b"a"[..]; 30]);
+        let read = read(frames(sent), 100).await;
+        assert_eq!(read.whole.as_deref(), Some(&[b'a'; 30][..]));
+        assert_eq!(read.body.read.len(), 1);
+        assert_eq!(all(read.body).await.unwrap(), vec![b'a'; 30]);
+
+        let read = super::read(frames(vec![b""; 101]), 100).await;
+        assert_eq!((read.whole, read.body.read.len()), (None, 1));
+        assert_eq!(all(read.body).await.unwrap(), Bytes::new());
+    }
+
+    #[tokio::test]
+    async fn trailers_are_no_content_and_go_on_behind_it() {
+        let trailers: HeaderMap = [(http::header::TE, HeaderValue::from_static("x"))]
+            .into_iter()
+            .collect();
+        let frames = [
+            Ok::<_, BoxError>(Frame::data(Bytes::from("abc"))),
+            Ok(Frame::trailers(trailers.clone())),
+        ];
+        let read = read(StreamBody::new(stream::iter(frames)), 100).await;
+        assert_eq!(read.whole, None);
+        let sent = read.body.collect().await.unwrap();
+        assert_eq!(sent.trailers(), Some(&trailers));
+        assert_eq!(sent.to_bytes(), "abc");
     }
 
     #[tokio::test]

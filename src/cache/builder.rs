@@ -14,7 +14,7 @@ use super::{Cache, Codec, Shared};
 use crate::background::Background;
 use crate::clock::{Clock, SystemClock};
 use crate::header::CacheName;
-use crate::identity::{Identify, IdentityType, Secret};
+use crate::identity::{Identify, IdentityType, Secret, usual_types};
 use crate::monitor::Counters;
 use crate::page::{Budget, Flights, Remembered, StatusField};
 use crate::request::RequestHead;
@@ -89,7 +89,7 @@ impl CacheBuilder {
             recording_budget: 64 * MIB,
             remember_refusals: Duration::from_secs(10),
             refresh_backoff: Duration::from_secs(5),
-            identities: Vec::new(),
+            identities: usual_types(),
             identity_fields: Vec::new(),
             user: None,
             secret: None,
@@ -166,6 +166,8 @@ impl CacheBuilder {
     /// A request that carries it fills a shared page only if the response says `public` or `s-maxage`; on a
     /// [`shared`](crate::CacheLayer::shared) route it is taken away before the handler. It must be there when the page layer is asked: what an
     /// extractor or a layer within adds is not seen, and calls [`Trace::read_identity`](crate::Trace::read_identity) instead.
+    ///
+    /// With the feature `tonic-tls`, the certificate that a client has shown to tonic's server is registered from the start.
     pub fn identity<T: Clone + Send + Sync + 'static>(mut self) -> Self {
         self.identities.push(IdentityType::of::<T>());
         self

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower::ServiceExt;
 use tower::util::Oneshot;
@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::background::Background;
 use crate::cache::{Addressed, Cache};
+use crate::grpc::{has_failed, is_call};
 use crate::header::GROUP_FIELDS;
 use crate::page::{Forwarding, Freed};
 use crate::request::RequestHead;
@@ -26,6 +27,9 @@ use crate::store::{Mark, Purge};
 /// origin, before the answer leaves (RFC 9111 §4.4); an answer that says that nothing was done frees nothing. A request that does not show its
 /// scheme counts as plain http, unless a proxy that says it is [trusted](Self::forwarding). When the client goes away before the answer, the target is freed too, since the handler may have done
 /// its work.
+///
+/// A gRPC call is always a POST, and says nothing by that: it frees nothing but the groups that its answer names below. What it has changed is for the
+/// handler to say, with [`Cache::purge_tag`](crate::Cache::purge_tag) say.
 ///
 /// So are the pages of the same origin that belong to one of the groups which the answer names in `Cache-Group-Invalidation` (RFC 9875 §3,
 /// [`CacheGroupInvalidation`](crate::CacheGroupInvalidation)).
@@ -139,17 +143,23 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let owed = if is_safe(request.method()) {
-            None
-        } else {
-            let head = RequestHead::of(&request);
+        let head = RequestHead::of(&request);
+        let owed = (!is_safe(head.method)).then(|| {
             let addressed = Addressed::of(&head, self.forwarding);
-            Some(Owed {
+            let changes = match is_call(&head) {
+                true => Changes::WhatIsSaid,
+                false => Changes::Target,
+            };
+            Owed {
+                marks: match changes {
+                    Changes::Target => addressed.marks(&self.cache.shared.space),
+                    Changes::WhatIsSaid => Vec::new(),
+                },
                 cache: self.cache.clone(),
-                marks: addressed.marks(&self.cache.shared.space),
                 addressed,
-            })
-        };
+                changes,
+            }
+        });
         InvalidationFuture {
             stage: Stage::Asking {
                 inner: self.inner.clone().oneshot(request),
@@ -165,6 +175,16 @@ struct Owed {
     cache: Cache,
     marks: Vec<Mark>,
     addressed: Addressed,
+    changes: Changes,
+}
+
+/// What an unsafe request changes, if it went well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    /// Its target, and what its answer refers to.
+    Target,
+    /// Nothing that can be told by its target: it is a call.
+    WhatIsSaid,
 }
 
 impl Owed {
@@ -172,8 +192,10 @@ impl Owed {
     fn learn<B>(&mut self, response: &Response<B>) {
         let space = &self.cache.shared.space;
         let fields = response.headers();
-        self.marks
-            .extend(self.addressed.referred_marks(space, fields));
+        if self.changes == Changes::Target {
+            self.marks
+                .extend(self.addressed.referred_marks(space, fields));
+        }
         self.marks.extend(self.addressed.group_marks(space, fields));
         if let Some(freed) = response.extensions().get::<Freed>() {
             self.marks.retain(|mark| !freed.0.contains(mark));
@@ -208,6 +230,7 @@ impl Drop for Owed {
             cache: self.cache.clone(),
             marks: std::mem::take(&mut self.marks),
             addressed: self.addressed.clone(),
+            changes: self.changes,
         };
         let background = self.cache.background().clone();
         finish(owed.settle(), &background);
@@ -232,8 +255,9 @@ fn is_safe(method: &Method) -> bool {
     ) || method.as_str() == "QUERY"
 }
 
-fn has_changed_something(status: StatusCode) -> bool {
-    status.is_success() || status.is_redirection()
+fn has_changed_something<B>(response: &Response<B>) -> bool {
+    let status = response.status();
+    (status.is_success() || status.is_redirection()) && !has_failed(response.headers())
 }
 
 pin_project! {
@@ -280,11 +304,14 @@ where
                     let Some(mut owed) = this.owed.take() else {
                         return Poll::Ready(Ok(response));
                     };
-                    if !has_changed_something(response.status()) {
+                    if !has_changed_something(&response) {
                         owed.forgive();
                         return Poll::Ready(Ok(response));
                     }
                     owed.learn(&response);
+                    if owed.marks.is_empty() {
+                        return Poll::Ready(Ok(response));
+                    }
                     let background = owed.cache.background().clone();
                     this.stage.set(Stage::Purging {
                         purging: Purging {

@@ -4,6 +4,9 @@ pub mod cache_control;
 pub mod conditional;
 mod invalidation;
 
+#[cfg(all(test, feature = "tonic"))]
+mod calls_tests;
+
 pub use self::cache_control::{
     CacheControl, CacheControlFuture, CacheControlLayer, CacheControlService, DirectiveError,
 };

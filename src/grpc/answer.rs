@@ -38,7 +38,7 @@ pub(super) enum Verdict {
 }
 
 /// The code that an answer ended with: that of its trailers, or of its head where it has no message.
-pub(super) fn code_of(fields: &HeaderMap) -> Option<Code> {
+pub(crate) fn code_of(fields: &HeaderMap) -> Option<Code> {
     let mut lines = fields.get_all(GRPC_STATUS).iter();
     match (lines.next(), lines.next()) {
         (Some(code), None) => Some(Code::from_bytes(code.as_bytes())),

@@ -6,7 +6,6 @@ use http::{HeaderMap, Method};
 use crate::request::RequestHead;
 
 /// Is it one (gRPC over HTTP/2, Requests)? gRPC-Web is not.
-#[cfg_attr(not(feature = "tonic"), expect(dead_code))]
 pub(crate) fn is_call(head: &RequestHead<'_>) -> bool {
     *head.method == Method::POST && has_grpc_content(head.headers)
 }
@@ -24,9 +23,15 @@ pub(crate) fn has_grpc_content(headers: &HeaderMap) -> bool {
         && matches!(line.get(NAME.len()), None | Some(b'+' | b';'))
 }
 
+/// Does the head of an answer end a call with a code that is an error (Trailers-Only)? What comes in trailers is not known yet.
+pub(crate) fn has_failed(headers: &HeaderMap) -> bool {
+    let mut codes = headers.get_all("grpc-status").iter();
+    has_grpc_content(headers) && codes.any(|code| code != "0")
+}
+
 /// Can this be the path of a method: `/package.Service/Method`?
 #[cfg_attr(not(feature = "tonic"), expect(dead_code))]
-pub(super) fn is_method_path(path: &str) -> bool {
+pub(crate) fn is_method_path(path: &str) -> bool {
     let is_name = |name: &str| {
         !name.is_empty()
             && name

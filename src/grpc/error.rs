@@ -20,6 +20,11 @@ pub enum GrpcCacheError {
     /// Named twice.
     #[error("method {0} is named twice: give it one policy")]
     Twice(String),
+    /// Not the name of what is called.
+    #[error(
+        "{0:?} is not the name of a service that is called: say a host and, if need be, a port, such as \"catalog.internal:443\""
+    )]
+    Authority(String),
     /// The descriptor set cannot be read.
     #[error("the descriptor set cannot be read: {0}")]
     DescriptorSet(String),

@@ -2,14 +2,18 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower_service::Service;
 
+use super::arriving::Arriving;
 use super::body::GrpcBody;
+use crate::content::{BoxError, ReplayedBody};
 
 type Working<B, E> = Pin<Box<dyn Future<Output = Result<Response<GrpcBody<B>>, E>> + Send>>;
 
@@ -31,6 +35,7 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         Passing { #[pin] inner: Oneshot<S, Request<ReqBody>> },
+        Arriving { call: Option<Arriving<S>> },
         Working { work: Working<ResBody, S::Error> },
     }
 }
@@ -45,6 +50,12 @@ where
         }
     }
 
+    pub(super) const fn arriving(call: Arriving<S>) -> Self {
+        Self {
+            kind: Kind::Arriving { call: Some(call) },
+        }
+    }
+
     pub(super) const fn working(work: Working<ResBody, S::Error>) -> Self {
         Self {
             kind: Kind::Working { work },
@@ -54,16 +65,34 @@ where
 
 impl<S, ReqBody, ResBody> Future for GrpcCacheFuture<S, ReqBody, ResBody>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ReqBody: Body + From<ReplayedBody> + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
 {
     type Output = Result<Response<GrpcBody<ResBody>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProjection::Passing { inner } => inner
-                .poll(cx)
-                .map(|answer| answer.map(|response| response.map(GrpcBody::untouched))),
-            KindProjection::Working { work } => work.as_mut().poll(cx),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut kind = self.as_mut().project().kind;
+            let work: Working<ResBody, S::Error> = match kind.as_mut().project() {
+                KindProjection::Passing { inner } => {
+                    let answer = ready!(inner.poll(cx));
+                    return Poll::Ready(answer.map(|response| response.map(GrpcBody::untouched)));
+                }
+                KindProjection::Arriving { call } => match ready!(Arriving::poll(call, cx)) {
+                    // A hit is boxed nowhere.
+                    Some(arrived) => match arrived.hit() {
+                        Some(response) => return Poll::Ready(Ok(response)),
+                        None => Box::pin(arrived.ask()),
+                    },
+                    None => return Poll::Pending,
+                },
+                KindProjection::Working { work } => return work.as_mut().poll(cx),
+            };
+            kind.set(Kind::Working { work });
         }
     }
 }

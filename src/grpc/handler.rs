@@ -19,6 +19,7 @@ use super::method::CallMethod;
 use super::read::{Read, Whole, any, put_back, read};
 use super::tags::take_from_status;
 use super::timeout::{GRPC_TIMEOUT, timeout_value};
+use super::upstream::Address;
 use crate::between::{IsRefusal, Unstorable};
 use crate::content::{BoxError, ReplayedBody};
 use crate::monitor::NotStored;
@@ -29,11 +30,16 @@ use crate::page::{Handle, Looked};
 pub(super) struct Handler<S> {
     inner: S,
     method: Arc<CallMethod>,
+    address: Address,
 }
 
 impl<S> Handler<S> {
-    pub(super) const fn new(inner: S, method: Arc<CallMethod>) -> Self {
-        Self { inner, method }
+    pub(super) const fn new(inner: S, method: Arc<CallMethod>, address: Address) -> Self {
+        Self {
+            inner,
+            method,
+            address,
+        }
     }
 }
 
@@ -65,6 +71,7 @@ where
 
     fn call(&mut self, mut request: Request<Question<ReqBody>>) -> Self::Future {
         *request.method_mut() = Method::POST;
+        self.address.take_back(&mut request);
         let handle = request.extensions().get::<Handle>();
         let fills = handle.is_some_and(|handle| matches!(handle.looked, Looked::Missed(_)));
         if fills {

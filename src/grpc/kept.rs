@@ -2,8 +2,12 @@
 //!
 //! To the page cache it is opaque, so that no rule for fields of HTTP touches what is metadata here.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+use super::body::GrpcBody;
 
 /// A finished call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,26 +73,63 @@ impl Kept {
     }
 
     /// The same back; None of what is none.
-    pub(super) fn decode(mut bytes: Bytes) -> Option<Self> {
-        let metadata = take_fields(&mut bytes)?;
-        let trailers = match take_u8(&mut bytes)? {
-            0 => None,
-            1 => Some(take_fields(&mut bytes)?),
+    pub(super) fn decode(bytes: &Bytes) -> Option<Self> {
+        let mut read = Cursor { bytes, at: 0 };
+        let metadata = read.fields()?;
+        let trailers = match read.array()? {
+            [0] => None,
+            [1] => Some(read.fields()?),
             _ => return None,
         };
         Some(Self {
             metadata,
             trailers,
-            message: bytes,
+            message: bytes.slice(read.at..),
         })
+    }
+
+    /// The answer again.
+    pub(super) fn into_response<B>(self) -> Response<GrpcBody<B>> {
+        let mut response = Response::new(GrpcBody::whole(self.message, self.trailers));
+        *response.headers_mut() = self.metadata;
+        response
     }
 }
 
-/// Panics where these bytes are read as something that is not read back from what it is written as.
-#[cfg(fuzzing)]
-pub(crate) fn check_kept(bytes: &[u8]) {
-    if let Some(kept) = Kept::decode(Bytes::copy_from_slice(bytes)) {
-        assert_eq!(Kept::decode(kept.encode()), Some(kept));
+/// Reads from the front, and copies no value.
+struct Cursor<'a> {
+    bytes: &'a Bytes,
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let array = *self.bytes[self.at..].first_chunk()?;
+        self.at += N;
+        Some(array)
+    }
+
+    fn part(&mut self) -> Option<Range<usize>> {
+        let length = u32::from_be_bytes(self.array()?) as usize;
+        let end = self.at.checked_add(length)?;
+        let part = self.at..end;
+        (end <= self.bytes.len()).then(|| {
+            self.at = end;
+            part
+        })
+    }
+
+    fn fields(&mut self) -> Option<HeaderMap> {
+        let count = u32::from_be_bytes(self.array()?);
+        let mut fields = HeaderMap::new();
+        for _ in 0..count {
+            let name = HeaderName::from_bytes(&self.bytes[self.part()?]).ok()?;
+            let value = self.bytes.slice(self.part()?);
+            fields
+                .try_append(name, HeaderValue::from_maybe_shared(value).ok()?)
+                .ok()?;
+        }
+        Some(fields)
     }
 }
 
@@ -100,33 +141,6 @@ fn put_fields(bytes: &mut BytesMut, fields: &HeaderMap) {
             bytes.put_slice(part);
         }
     }
-}
-
-fn take_fields(bytes: &mut Bytes) -> Option<HeaderMap> {
-    let count = take_u32(bytes)?;
-    let mut fields = HeaderMap::new();
-    for _ in 0..count {
-        let name = take_part(bytes)?;
-        let name = HeaderName::from_bytes(&name).ok()?;
-        let value = HeaderValue::from_maybe_shared(take_part(bytes)?).ok()?;
-        fields.try_append(name, value).ok()?;
-    }
-    Some(fields)
-}
-
-fn take_u8(bytes: &mut Bytes) -> Option<u8> {
-    (!bytes.is_empty()).then(|| bytes.split_to(1)[0])
-}
-
-fn take_u32(bytes: &mut Bytes) -> Option<u32> {
-    let first = *bytes.first_chunk::<4>()?;
-    drop(bytes.split_to(4));
-    Some(u32::from_be_bytes(first))
-}
-
-fn take_part(bytes: &mut Bytes) -> Option<Bytes> {
-    let length = take_u32(bytes)? as usize;
-    (bytes.len() >= length).then(|| bytes.split_to(length))
 }
 
 #[cfg(test)]
@@ -153,12 +167,12 @@ mod tests {
                 message: Bytes::from_static(b"\0\0\0\0\x02ab"),
             };
             let bytes = kept.encode();
-            assert_eq!(Kept::decode(bytes.clone()), Some(kept.clone()));
+            assert_eq!(Kept::decode(&bytes), Some(kept.clone()));
             let fields = bytes.len() - kept.message.len();
             for end in 0..fields {
-                assert_eq!(Kept::decode(bytes.slice(..end)), None, "{end}");
+                assert_eq!(Kept::decode(&bytes.slice(..end)), None, "{end}");
             }
         }
-        assert_eq!(Kept::decode(Bytes::from_static(&[255; 64])), None);
+        assert_eq!(Kept::decode(&Bytes::from_static(&[255; 64])), None);
     }
 }

@@ -1,11 +1,12 @@
 //! The layer, and how it is built.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use http::HeaderName;
+use http::uri::Authority;
 use tower_layer::Layer;
 
 use super::answer::is_never_kept;
@@ -17,6 +18,7 @@ use super::policy::{CallPolicy, Whose};
 use super::screen::{Known, is_reserved};
 use super::service::GrpcCacheService;
 use crate::cache::Cache;
+use crate::page::normal_host;
 
 /// The most that the fields of an answer add to what is stored of it, in bytes.
 const LARGEST_FIELDS: usize = 64 * 1_024;
@@ -32,6 +34,8 @@ pub struct GrpcCacheLayer {
 
 /// The methods whose answers are kept, by their paths.
 pub(super) struct Methods(HashMap<String, Arc<CallMethod>>);
+
+type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 
 impl Methods {
     pub(super) fn get(&self, path: &str) -> Option<&Arc<CallMethod>> {
@@ -69,6 +73,7 @@ impl Cache {
             methods: Vec::new(),
             safe: None,
             sets: Vec::new(),
+            upstream: None,
             tells: false,
         }
     }
@@ -82,6 +87,7 @@ pub struct GrpcCacheBuilder {
     methods: Vec<(String, CallPolicy)>,
     safe: Option<CallPolicy>,
     sets: Vec<Vec<u8>>,
+    upstream: Option<String>,
     tells: bool,
 }
 
@@ -114,6 +120,38 @@ impl GrpcCacheBuilder {
         self
     }
 
+    /// Names the service that is called, where the layer stands under a client: a host and, if need be, a port. It is part of every key.
+    ///
+    /// The calls of a client carry no address of their own before the channel gives them one, and what is called nobody knows by then: without
+    /// this name they pass the cache by ([`Bypass::Authority`](crate::monitor::Bypass::Authority)). Layers of one cache that stand before
+    /// different services need different names, or the answers of one are given for those of the other. It says nothing of where the channel
+    /// leads, and the service does not see it. Default: none, as is right in a server, whose calls are addressed.
+    ///
+    /// ```
+    /// use larder::{Cache, MIB, MemoryStore, minutes};
+    /// use tonic::transport::Endpoint;
+    /// use tower::ServiceBuilder;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::builder(MemoryStore::new(64 * MIB)).build()?;
+    /// let layer = cache
+    ///     .grpc()
+    ///     .authority("catalog.internal:443")
+    ///     .method("/catalog.Catalog/GetItem", minutes(5))
+    ///     .build()?;
+    /// let channel = Endpoint::from_static("https://catalog.internal").connect_lazy();
+    /// let service = ServiceBuilder::new().layer(layer).service(channel);
+    /// // CatalogClient::new(service), as with a channel alone.
+    /// # drop(service);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn authority(mut self, host: impl Into<String>) -> Self {
+        self.upstream = Some(host.into());
+        self
+    }
+
     /// Tells in the metadata of answers what became of each call (`cache-status`, RFC 9211). Default: it does not.
     pub fn cache_status(mut self) -> Self {
         self.tells = true;
@@ -132,10 +170,11 @@ impl GrpcCacheBuilder {
                 .add(set)
                 .map_err(|error| GrpcCacheError::DescriptorSet(error.to_string()))?;
         }
-        let mut methods = HashMap::new();
+        let upstream = self.upstream.as_deref().map(authority_of).transpose()?;
+        let mut methods = HashMap::default();
         for (path, policy) in &self.methods {
             check_path(path, &described)?;
-            let method = self.method_of(path, policy)?;
+            let method = self.method_of(path, policy, upstream.as_ref())?;
             if methods.insert(path.clone(), Arc::new(method)).is_some() {
                 return Err(GrpcCacheError::Twice(path.clone()));
             }
@@ -146,7 +185,7 @@ impl GrpcCacheBuilder {
             }
             for path in described.safe() {
                 if !methods.contains_key(path) {
-                    let method = self.method_of(path, policy)?;
+                    let method = self.method_of(path, policy, upstream.as_ref())?;
                     methods.insert(path.to_owned(), Arc::new(method));
                 }
             }
@@ -159,7 +198,12 @@ impl GrpcCacheBuilder {
         }
     }
 
-    fn method_of(&self, path: &str, policy: &CallPolicy) -> Result<CallMethod, GrpcCacheError> {
+    fn method_of(
+        &self,
+        path: &str,
+        policy: &CallPolicy,
+        upstream: Option<&Authority>,
+    ) -> Result<CallMethod, GrpcCacheError> {
         let of = |error| GrpcCacheError::Policy(path.to_owned(), error);
         check(path, policy)?;
         let ttl = policy.ttl.resolve(self.cache.shared.default_ttl);
@@ -211,9 +255,17 @@ impl GrpcCacheBuilder {
             max_request: policy.max_request,
             max_message,
             fill_timeout: policy.fill_timeout,
+            upstream: upstream.cloned(),
             tells: self.tells,
         })
     }
+}
+
+/// The name of an upstream as keys hold it.
+fn authority_of(host: &str) -> Result<Authority, GrpcCacheError> {
+    let error = || GrpcCacheError::Authority(host.to_owned());
+    let host = normal_host(host, false).ok_or_else(error)?;
+    host.parse().map_err(|_| error())
 }
 
 /// Can the answers of this method be kept at all?

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::uri::Authority;
 use tonic::Code;
 
 use super::screen::Known;
@@ -19,6 +20,8 @@ pub(super) struct CallMethod {
     pub(super) max_message: usize,
     /// How long a handler has that is asked for everyone.
     pub(super) fill_timeout: Duration,
+    /// What is called, where the layer stands under a client.
+    pub(super) upstream: Option<Authority>,
     /// Is `Cache-Status` told?
     pub(super) tells: bool,
 }

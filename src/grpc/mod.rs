@@ -11,10 +11,12 @@ pub(crate) use self::timeout::grpc_timeout;
 #[cfg(feature = "tonic")]
 mod answer;
 #[cfg(feature = "tonic")]
+mod arriving;
+#[cfg(feature = "tonic")]
 mod body;
 mod call;
 #[cfg(all(any(test, fuzzing), feature = "tonic"))]
-mod chunked;
+mod check;
 #[cfg(feature = "tonic")]
 mod descriptor;
 #[cfg(feature = "tonic")]
@@ -37,6 +39,8 @@ mod method;
 mod policy;
 #[cfg(feature = "tonic")]
 mod read;
+#[cfg(all(test, feature = "tonic"))]
+pub(crate) mod sample;
 #[cfg(feature = "tonic")]
 mod screen;
 #[cfg(feature = "tonic")]
@@ -47,9 +51,13 @@ mod status;
 mod tags;
 #[cfg(all(test, feature = "tonic"))]
 mod tests;
+#[cfg(feature = "tonic")]
+mod upstream;
 
 #[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;
+#[cfg(all(fuzzing, feature = "tonic"))]
+pub(crate) use self::check::{check_kept, check_reading};
 #[cfg(feature = "tonic")]
 pub use self::error::GrpcCacheError;
 #[cfg(feature = "tonic")]
@@ -60,5 +68,6 @@ pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
 pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
-#[cfg(all(fuzzing, feature = "tonic"))]
-pub(crate) use self::{chunked::check_reading, kept::check_kept};
+pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
+#[cfg(feature = "tonic")]
+pub(crate) use self::{answer::code_of, call::is_method_path};

@@ -5,28 +5,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderName, Method, Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::arriving::Arriving;
 use super::body::{Answer, GrpcBody, Question};
 use super::call::is_call;
-use super::frame::{Compressed, one_message};
 use super::future::GrpcCacheFuture;
 use super::handler::{Handler, Original};
 use super::kept::Kept;
-use super::key::{GRPC_ENCODING, digest};
 use super::layer::Methods;
 use super::method::CallMethod;
 use super::screen::screen;
-use super::status::{too_late, trailers_only, unanswered, unreadable};
+use super::status::{trailers_only, unanswered, unreadable};
 use super::timeout::grpc_timeout;
-use crate::between::Deadline;
-use crate::content::{self, BoxError, ReplayedBody};
+use super::upstream::Address;
+use crate::content::{BoxError, ReplayedBody};
 use crate::monitor::{Bypass, Reason};
 use crate::page::PageBody;
 use crate::request::RequestHead;
@@ -88,17 +87,24 @@ where
             None => GrpcCacheFuture::passing(inner.oneshot(request)),
             Some(method) => {
                 let method = method.clone();
-                GrpcCacheFuture::working(Box::pin(answer(inner, method, request)))
+                let waits_until = grpc_timeout(head.headers)
+                    .and_then(|timeout| Instant::now().checked_add(timeout));
+                if let Err(why) = screen(head.headers, &method.known) {
+                    let work = pass_by(inner, method, request, why);
+                    return GrpcCacheFuture::working(Box::pin(work));
+                }
+                GrpcCacheFuture::arriving(Arriving::of(inner, method, request, waits_until))
             }
         }
     }
 }
 
-/// Answers a call of a method whose answers are kept.
-async fn answer<S, ReqBody, ResBody>(
+/// Forwards a call of a method whose answers are kept, though not of this call.
+async fn pass_by<S, ReqBody, ResBody>(
     inner: S,
     method: Arc<CallMethod>,
     request: Request<ReqBody>,
+    why: Bypass,
 ) -> Result<Response<GrpcBody<ResBody>>, S::Error>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -108,63 +114,16 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    let waits_until =
-        grpc_timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
-    let cache = method.page.layer(Handler::new(inner, method.clone()));
-    if let Err(why) = screen(request.headers(), &method.known) {
-        let request = request.map(|body| Question::Untouched { body });
-        let response = cache.pass_by(request, why).await?;
-        return Ok(finished(&method, response).await);
-    }
-    let (parts, body) = request.into_parts();
-    let content = content::read(body, method.max_request).await;
-    let body = Question::Read { body: content.body };
-    let mut request = Request::from_parts(parts, body);
-    let key = match &content.whole {
-        None => Err(Bypass::Content),
-        Some(message) => key_of(&request, &method, message).ok_or(Bypass::Message),
-    };
-    let key = match key {
-        Ok(key) => key,
-        Err(why) => {
-            let response = cache.pass_by(request, why).await?;
-            return Ok(finished(&method, response).await);
-        }
-    };
-    // A call that changes nothing is what HTTP calls QUERY: safe, with content that belongs to what is asked for (RFC 10008).
-    *request.method_mut() = query();
-    let Some(until) = waits_until else {
-        let response = cache.ask_keyed(request, &key).await?;
-        return Ok(finished(&method, response).await);
-    };
-    request.extensions_mut().insert(Deadline(until));
-    let asking = async {
-        let response = cache.ask_keyed(request, &key).await?;
-        Ok(finished(&method, response).await)
-    };
-    match timeout_at(until, asking).await {
-        Ok(answer) => answer,
-        // What it has asked for goes on for the others.
-        Err(_) => Ok(trailers_only(too_late())),
-    }
-}
-
-/// What of a call belongs to its key; None if it is no unary call (GRPC-05), or not to be read.
-fn key_of<B>(request: &Request<B>, method: &CallMethod, message: &[u8]) -> Option<[u8; 32]> {
-    let headers = request.headers();
-    let Compressed(compressed) = one_message(message)?;
-    let has_coding = headers
-        .get(GRPC_ENCODING)
-        .is_some_and(|coding| coding != "identity");
-    (has_coding || !compressed).then(|| digest(headers, &method.known.keyed, message))
-}
-
-fn query() -> Method {
-    Method::from_bytes(b"QUERY").unwrap_or(Method::POST)
+    let cache = method
+        .page
+        .layer(Handler::new(inner, method.clone(), Address::Own));
+    let request = request.map(|body| Question::Untouched { body });
+    let response = cache.pass_by(request, why).await?;
+    Ok(finished(&method, response).await)
 }
 
 /// Makes an answer to a call of what the page cache says.
-async fn finished<B>(
+pub(super) async fn finished<B>(
     method: &CallMethod,
     response: Response<PageBody<Answer<B>>>,
 ) -> Response<GrpcBody<B>>
@@ -188,8 +147,8 @@ where
         None => match page.extensions.get::<Reason>() {
             Some(Reason::Unanswered(why)) => trailers_only(unanswered(*why)),
             _ => match body.collect().await {
-                Ok(kept) => match Kept::decode(kept.to_bytes()) {
-                    Some(kept) => replayed(kept),
+                Ok(kept) => match Kept::decode(&kept.to_bytes()) {
+                    Some(kept) => kept.into_response(),
                     None => trailers_only(unreadable()),
                 },
                 // The call that it waited for has come to nothing.
@@ -206,16 +165,5 @@ where
         }
     }
     response.extensions_mut().extend(page.extensions);
-    response
-}
-
-fn replayed<B>(kept: Kept) -> Response<GrpcBody<B>> {
-    let Kept {
-        metadata,
-        trailers,
-        message,
-    } = kept;
-    let mut response = Response::new(GrpcBody::whole(message, trailers));
-    *response.headers_mut() = metadata;
     response
 }

@@ -17,7 +17,7 @@ use crate::request::RequestHead;
 /// for it. Together, they are one person only where each of them is known.
 ///
 /// Ready-made: [`extension`](super::extension), [`cookie`](super::cookie), [`header`](super::header), [`closure`](super::closure),
-/// [`path_param`](super::path_param), [`client_ip`](super::client_ip).
+/// [`path_param`](super::path_param), [`client_ip`](super::client_ip), and with the feature `tonic-tls` `tls_peer` and `tls_peer_by`.
 pub trait Identify: Send + Sync + 'static {
     /// Who sent it.
     fn identify(&self, request: &RequestHead<'_>) -> Identity;

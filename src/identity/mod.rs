@@ -10,6 +10,8 @@ mod identify;
 mod path;
 mod secret;
 mod sources;
+#[cfg(feature = "tonic-tls")]
+mod tls;
 mod trace;
 mod value;
 
@@ -29,6 +31,8 @@ pub(crate) use self::secret::{IdentityDigest, Secret};
 pub use self::sources::{
     Closure, Extension, Field, NamedCookie, closure, cookie, extension, header,
 };
+#[cfg(feature = "tonic-tls")]
+pub use self::tls::{TlsPeer, TlsPeerBy, tls_peer, tls_peer_by};
 pub use self::trace::Trace;
 pub(crate) use self::trace::Traced;
 pub use self::value::Identity;
@@ -66,6 +70,17 @@ impl IdentityType {
     pub(crate) fn remove(&self, extensions: &mut Extensions) {
         (self.remove)(extensions);
     }
+}
+
+/// What says who is asking without being registered.
+#[cfg(feature = "tonic-tls")]
+pub(crate) fn usual_types() -> Vec<IdentityType> {
+    vec![tls::certificate()]
+}
+
+#[cfg(not(feature = "tonic-tls"))]
+pub(crate) fn usual_types() -> Vec<IdentityType> {
+    Vec::new()
 }
 
 impl fmt::Debug for IdentityType {

@@ -10,6 +10,7 @@ use tower_layer::Layer;
 use super::service::MonitorService;
 use super::summary::RequestSummary;
 use crate::cache::Cache;
+use crate::grpc::is_call;
 use crate::request::RequestHead;
 
 /// Counts what larder does for each request, pages and values together, and tells it in response fields, in the log, or to the application.
@@ -79,6 +80,7 @@ pub(super) struct Options {
     pub(super) hit_fields: bool,
     pub(super) response_time: bool,
     pub(super) server_timing: bool,
+    on_calls: bool,
     shown_if: Option<Arc<ShownIf>>,
     log: bool,
     slow: Duration,
@@ -97,6 +99,7 @@ impl MonitorLayer {
                 hit_fields: true,
                 response_time: true,
                 server_timing: true,
+                on_calls: false,
                 shown_if: None,
                 log: false,
                 slow: Duration::from_secs(1),
@@ -118,6 +121,11 @@ impl MonitorLayer {
     /// Is `Server-Timing` written? Default: yes.
     pub fn server_timing(self, written: bool) -> Self {
         self.with(|options| options.server_timing = written)
+    }
+
+    /// Are fields written for gRPC calls, too, as initial metadata? Default: no; they are counted, logged and handed over all the same.
+    pub fn fields_on_calls(self, written: bool) -> Self {
+        self.with(|options| options.on_calls = written)
     }
 
     /// Who sees the fields, by the head of the request as this layer sees it. Default: everyone. A predicate that panics hides them.
@@ -190,6 +198,9 @@ impl Options {
     }
 
     pub(super) fn is_shown_to(&self, head: &RequestHead<'_>) -> bool {
+        if is_call(head) && !self.on_calls {
+            return false;
+        }
         self.shown_if.as_ref().is_none_or(|admits| {
             // Of the application's own state a panic leaves what it leaves; nothing of larder's is in its reach.
             catch_unwind(AssertUnwindSafe(|| admits(head))).unwrap_or(false)
@@ -221,6 +232,7 @@ impl fmt::Debug for Options {
             .field("hit_fields", &self.hit_fields)
             .field("response_time", &self.response_time)
             .field("server_timing", &self.server_timing)
+            .field("on_calls", &self.on_calls)
             .field("log", &self.log)
             .field("slow", &self.slow)
             .finish_non_exhaustive()

@@ -43,6 +43,11 @@ impl Account {
         }
     }
 
+    /// To a client that has no use for it: that of a gRPC call (GRPC-31).
+    pub(super) const fn tell_nothing(&mut self) {
+        self.shown = Shown::Nothing;
+    }
+
     pub(super) fn told(&self) -> Told<'_> {
         Told {
             route: &self.route,

@@ -3,17 +3,19 @@
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE};
 
+use super::key::KeyBuf;
+
 /// Begins the content in a key. No part of a page's key begins so.
 const CONTENT: u8 = u8::MAX - 4;
 
 /// Adds the content of a request to its key, with what says how it is to be read (RFC 10008 §2.7).
-pub(super) fn add_to_key(key: &mut Vec<u8>, headers: &HeaderMap, content: &[u8]) {
-    key.push(CONTENT);
+pub(super) fn add_to_key(key: &mut KeyBuf, headers: &HeaderMap, content: &[u8]) {
+    key.push(&[CONTENT]);
     for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
         match crate::header::selecting_value(headers, &name) {
-            None => key.push(0),
+            None => key.push(&[0]),
             Some(value) => {
-                key.push(1);
+                key.push(&[1]);
                 push(key, &value);
             }
         }
@@ -21,9 +23,16 @@ pub(super) fn add_to_key(key: &mut Vec<u8>, headers: &HeaderMap, content: &[u8])
     push(key, content);
 }
 
-fn push(key: &mut Vec<u8>, part: &[u8]) {
-    key.extend_from_slice(&(part.len() as u64).to_be_bytes());
-    key.extend_from_slice(part);
+/// Adds content that says of itself how it is to be read.
+#[cfg(feature = "tonic")]
+pub(super) fn add_plain_to_key(key: &mut KeyBuf, content: &[u8]) {
+    key.push(&[CONTENT, 0, 0, 0]);
+    push(key, content);
+}
+
+fn push(key: &mut KeyBuf, part: &[u8]) {
+    key.push(&(part.len() as u64).to_be_bytes());
+    key.push(part);
 }
 
 #[cfg(test)]
@@ -39,9 +48,9 @@ mod tests {
             let headers = fields
                 .map(|(name, value)| (name, HeaderValue::from_static(value)))
                 .collect();
-            let mut key = Vec::new();
+            let mut key = KeyBuf::new();
             add_to_key(&mut key, &headers, content);
-            key
+            key.as_bytes().to_vec()
         };
         let keys = [
             key(&[], b""),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -19,7 +19,7 @@ use super::flight::Lead;
 use super::follow::Round;
 use super::future::Course;
 use super::handle::Looked as Asked;
-use super::key::address_of;
+use super::key::{KeyBuf, address_of};
 use super::layer::Page;
 use super::lookup::{Asking, Lookup, Missed, lookup};
 use super::respond::{self, Outcome};
@@ -302,6 +302,14 @@ impl<B> Looked<B> {
 }
 
 impl<S, B> Call<S, B> {
+    /// Adds the content of the request to its key.
+    pub(super) fn key_content(&mut self, add: impl FnOnce(&mut KeyBuf, &HeaderMap)) {
+        let mut key = KeyBuf::new();
+        key.push(&self.base);
+        add(&mut key, self.request.headers());
+        self.base = key.as_bytes().into();
+    }
+
     /// Looks the store up, and answers from it if it can.
     pub(super) async fn look_up<R>(&mut self) -> Result<Looked<R>, StoreError> {
         let shared = &self.page.cache.shared;

@@ -72,7 +72,8 @@ impl KeyBuf {
         self.core
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    /// Adds bytes behind the key of a page.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         if self.spilled.is_empty() && end <= Self::INLINE {
             self.inline[self.len..end].copy_from_slice(bytes);

@@ -106,6 +106,8 @@ mod future;
 mod guess;
 mod handle;
 mod heads;
+#[cfg(feature = "tonic")]
+mod hit;
 mod key;
 mod key_text;
 mod layer;

@@ -15,6 +15,8 @@ use super::account::{Account, Told};
 use super::answer::{self, Beside, Wish};
 use super::asker::{Asker, Unkeyed};
 use super::body::PageBody;
+#[cfg(feature = "tonic")]
+use super::content::add_plain_to_key;
 use super::content::add_to_key;
 use super::flow::{self, Call};
 use super::future::{Course, ResponseFuture};
@@ -33,6 +35,7 @@ use super::storable::WITHHELD;
 use super::want::Want;
 use crate::cache::{Cache, Provided};
 use crate::content::{self, BoxError, ContentRule};
+use crate::grpc::is_call;
 use crate::identity::Traced;
 use crate::monitor::{Bypass, Reason, StaleUse};
 use crate::request::RequestHead;
@@ -238,8 +241,8 @@ impl<S> CacheService<S> {
         ResBody::Error: Into<BoxError>,
     {
         let policy = &self.page.policy;
-        if *request.method() == Method::POST && policy.rules.posts {
-            let head = RequestHead::of(&request);
+        let head = RequestHead::of(&request);
+        if *head.method == Method::POST && policy.rules.posts && !is_call(&head) {
             let identities = &self.page.cache.shared.identities;
             // On a shared route a POST keeps its credentials, and so its answer is for nobody else.
             let mut fields = self.page.cache.shared.identity_fields.iter();
@@ -296,9 +299,7 @@ impl<S> CacheService<S> {
         match (call, read.whole) {
             (Ok(call), Some(whole)) => {
                 let mut call = call(request);
-                let mut base = call.base.to_vec();
-                add_to_key(&mut base, call.request.headers(), &whole);
-                call.base = base.into();
+                call.key_content(|key, headers| add_to_key(key, headers, &whole));
                 flow::fill(call, None, course).await
             }
             (Ok(call), None) => {
@@ -333,9 +334,7 @@ impl<S> CacheService<S> {
         if call.credentials {
             return self.bypass(call.request, Bypass::Credentials);
         }
-        let mut base = call.base.to_vec();
-        add_to_key(&mut base, &HeaderMap::new(), content);
-        call.base = base.into();
+        call.key_content(|key, _| add_plain_to_key(key, content));
         ResponseFuture::filling(&self.page.cache.shared.background, |course| {
             Box::pin(flow::fill(call, None, course))
         })
@@ -423,7 +422,11 @@ impl<S> CacheService<S> {
         S::Error: 'static,
         ResBody: 'static,
     {
-        let account = Account::of(&self.page, &RequestHead::of(&request), None);
+        let head = RequestHead::of(&request);
+        let mut account = Account::of(&self.page, &head, None);
+        if why == Bypass::Method && is_call(&head) {
+            account.tell_nothing();
+        }
         if why != Bypass::Method {
             withhold(&self.page, &mut request);
         }

@@ -31,6 +31,7 @@ mod proto;
 mod caller;
 mod calls;
 mod frames;
+mod client_side;
 mod generated;
 #[cfg(feature = "redis")]
 mod nodes;

@@ -11,6 +11,7 @@ use super::expires::{self, Standing};
 use super::merge::Conflict;
 use super::{patch, targeted, vary};
 use crate::clock::Clock;
+use crate::grpc::is_call;
 use crate::header::{ResponseDirectives, Scope, replace};
 use crate::request::RequestHead;
 
@@ -64,9 +65,9 @@ impl Said {
 }
 
 impl Rules {
-    /// Whether the answer to this request is touched at all.
+    /// Whether the answer to this request is touched at all. That of a gRPC call never is: no cache of HTTP heeds what it says.
     pub(super) fn choose(&self, request: &RequestHead<'_>) -> bool {
-        self.requests.as_ref().is_none_or(|chosen| chosen(request))
+        !is_call(request) && self.requests.as_ref().is_none_or(|chosen| chosen(request))
     }
 
     pub(super) fn apply(&self, status: StatusCode, headers: &mut HeaderMap) {

@@ -20,8 +20,8 @@ use crate::identity::Trace;
 /// It stands outside everything that asks for it: a page that varies on it, a limit, a handler. Where several stand round a route, the
 /// outermost that knows the peer counts, so that all of them, and the handler, see one client.
 ///
-/// The peer is what `into_make_service_with_connect_info::<SocketAddr>()` told axum, or what [`peer`](Self::peer) finds. Where there is none,
-/// as on a Unix socket, there is no [`ClientIp`], no field is read, and to [`client_ip`](super::client_ip) all such requests are one. See the
+/// The peer is what `into_make_service_with_connect_info::<SocketAddr>()` told axum, what tonic's server tells of a connection (`TcpConnectInfo`,
+/// feature `tonic`; within `TlsConnectInfo`, feature `tonic-tls`), or what [`peer`](Self::peer) finds. Where there is none, as on a Unix socket, there is no [`ClientIp`], no field is read, and to [`client_ip`](super::client_ip) all such requests are one. See the
 /// [module](super) for what may go wrong.
 ///
 /// ```
@@ -84,7 +84,8 @@ impl ClientIpLayer {
         }
     }
 
-    /// Where it stands who connected. Default: axum's `ConnectInfo<SocketAddr>`; without the feature `axum`, nowhere.
+    /// Where it stands who connected. Default: axum's `ConnectInfo<SocketAddr>`, or else tonic's `TcpConnectInfo`; without the features `axum` and
+    /// `tonic`, nowhere.
     ///
     /// A proxy that connects by a Unix socket has no address; one may be given to it, so that it can be trusted:
     ///
@@ -169,3 +170,7 @@ impl Finder {
 #[cfg(all(test, feature = "axum"))]
 #[path = "layer_tests.rs"]
 mod tests;
+
+#[cfg(all(test, feature = "tonic"))]
+#[path = "tonic_tests.rs"]
+mod tonic_tests;

@@ -9,12 +9,16 @@
 //!
 //! Everything is pure: the time is passed in, and any input gives fields that can be read.
 
+#[cfg(feature = "tonic")]
+mod call;
 mod dialect;
 mod policy;
 mod refusal;
 mod tell;
 mod wire;
 
+#[cfg(feature = "tonic")]
+pub(crate) use self::call::{Block, call_refusal};
 pub use self::dialect::{Dialect, Fields, Reset};
 pub(crate) use self::policy::{Policy, PolicyNameError, policy_names};
 pub(crate) use self::refusal::{Why, refusal};
@@ -38,11 +42,23 @@ impl Told<'_> {
     }
 }
 
-/// The value of `Retry-After`, in seconds: rounded up, and at least 1. None where no wait is enough.
-pub(crate) fn retry_after(wait: Wait) -> Option<u64> {
-    match wait {
-        Wait::Micros(micros) => Some(micros.div_ceil(1_000_000).max(1)),
-        Wait::Unknown => Some(1),
-        Wait::Never => None,
+const SECOND: u64 = 1_000_000;
+
+/// In microseconds: how long until everything that refuses would admit it, and no field tells of a later moment. None where no wait is enough.
+fn longest_wait<'t, 'a: 't>(why: Why, refusing: impl Iterator<Item = &'t Told<'a>>) -> Option<u64> {
+    match why {
+        Why::DeniedAddress | Why::MissingIdentity => return None,
+        Why::Quota | Why::SharedQuota | Why::Away => {}
     }
+    let mut longest = None;
+    for told in refusing {
+        let wait = match (why, told.standing.wait) {
+            (Why::Away, _) | (_, Wait::Unknown) => SECOND,
+            (_, Wait::Micros(micros)) => micros,
+            (_, Wait::Never) => return None,
+        };
+        let wait = wait.max(wire::next_micros(told).unwrap_or(0));
+        longest = longest.max(Some(wait));
+    }
+    Some(longest.unwrap_or(SECOND))
 }

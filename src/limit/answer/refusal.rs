@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value};
 
-use super::{Told, retry_after, wire};
+use super::{SECOND, Told, longest_wait, wire};
 use crate::header::accept;
 
 /// Why a request is refused.
@@ -25,6 +25,14 @@ pub(crate) enum Why {
     ///
     /// That is no 401, which had to tell how to authenticate (RFC 9110 §15.5.2), and the limit does not know.
     MissingIdentity,
+}
+
+impl Why {
+    /// The status of a request that is refused for it.
+    #[cfg_attr(not(feature = "tonic"), expect(dead_code))]
+    pub(crate) fn status(self, may_come_back: bool) -> StatusCode {
+        Problem::of(self, may_come_back.then_some(1)).status
+    }
 }
 
 /// What a client learns of it. Each is one of a few constants.
@@ -51,7 +59,7 @@ pub(crate) fn refusal(
     request: &HeaderMap,
 ) -> Response<Bytes> {
     let refusing = told.iter().filter(|told| told.refuses());
-    let wait = wait(why, refusing.clone());
+    let wait = longest_wait(why, refusing.clone()).map(|micros| micros.div_ceil(SECOND).max(1));
     let problem = Problem::of(why, wait);
     // A refusal is no place to negotiate: whom neither form suits gets the one that anybody can read.
     let is_document = accept::choose(request, &[DOCUMENT, TEXT]) == Some(0);
@@ -73,23 +81,6 @@ pub(crate) fn refusal(
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-/// In seconds: how long until everything that refuses would admit it, and no field tells of a later moment.
-fn wait<'t, 'a: 't>(why: Why, refusing: impl Iterator<Item = &'t Told<'a>>) -> Option<u64> {
-    match why {
-        Why::DeniedAddress | Why::MissingIdentity => return None,
-        Why::Quota | Why::SharedQuota | Why::Away => {}
-    }
-    let mut longest = 1;
-    for told in refusing {
-        let wait = match why {
-            Why::Away => 1,
-            _ => retry_after(told.standing.wait)?,
-        };
-        longest = longest.max(wait).max(wire::next(told).unwrap_or(0));
-    }
-    Some(longest)
 }
 
 impl Problem {

@@ -39,8 +39,13 @@ pub(super) fn remaining(told: &Told<'_>) -> u64 {
 
 /// Seconds until there is more, rounded up. None where that cannot be told, or will never be.
 pub(super) fn next(told: &Told<'_>) -> Option<u64> {
+    next_micros(told).map(seconds_up)
+}
+
+/// The same in microseconds.
+pub(super) fn next_micros(told: &Told<'_>) -> Option<u64> {
     let is_told = !told.policy.is_in_flight && told.policy.amount > 0;
-    is_told.then(|| seconds_up(told.standing.next))
+    is_told.then_some(told.standing.next)
 }
 
 /// `"search";q=100;w=60`

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
 
+use super::calls::status_of;
 use crate::monitor::Reason;
 
 /// What the inner service has answered, before its body is sent.
@@ -17,13 +18,17 @@ pub struct Answer<'a> {
 impl<'a> Answer<'a> {
     pub(super) fn of<B>(response: &'a Response<B>) -> Self {
         Self {
-            status: response.status(),
+            status: status_of(response),
             headers: response.headers(),
             extensions: response.extensions(),
         }
     }
 
     /// The status.
+    ///
+    /// A gRPC call (feature `tonic`) that was answered with an error and no message (Trailers-Only, as tonic answers what a handler returns as `Err`)
+    /// has the one that `google/rpc/code.proto` has for its code: `UNAUTHENTICATED` is 401, `NOT_FOUND` 404, `INTERNAL` 500. One that was answered with
+    /// a message, or whose stream has begun, is a 200, since its code comes in trailers, later than this is asked.
     pub const fn status(&self) -> StatusCode {
         self.status
     }

@@ -53,7 +53,7 @@ impl<B> RateLimitBody<B> {
         Self::of(Kind::Custom { body })
     }
 
-    /// What is not sent in answer to HEAD.
+    /// What is not sent in answer to HEAD, or to a call that ends with its first block of fields.
     pub(super) fn omitted() -> Self {
         Self::of(Kind::Omitted)
     }

@@ -10,6 +10,7 @@ use http_body::Body;
 use ipnet::IpNet;
 
 use super::answer::Answer;
+use super::calls::Calls;
 use super::claimed::Missing;
 use super::error::RateLimitError;
 use super::limit::{Amount, Computed, Cost, Deadline};
@@ -102,6 +103,7 @@ impl RateLimitBuilder {
                 only_to: None,
                 jitter: 0,
                 respond: None,
+                calls: Calls::default(),
                 clock: Arc::new(SystemClock::new()),
             },
             dry_run: false,
@@ -207,7 +209,7 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Refuses requests from this address or network with a 403. May be given several times.
+    /// Refuses requests from this address or network with a 403, and gRPC calls with `PERMISSION_DENIED`. May be given several times.
     pub fn deny(mut self, network: impl AsRef<str>) -> Self {
         if let Some(network) = self.network(network.as_ref()) {
             self.scope.denied.push(network);
@@ -287,7 +289,8 @@ impl RateLimitBuilder {
     }
 
     /// Counts only requests with such an answer: failed sign-ins, say. The cost is taken before, so that no crowd slips through together, and
-    /// given back when the answer does not count. A request that is dropped before its answer counts.
+    /// given back when the answer does not count. A request that is dropped before its answer counts. Of a gRPC call it sees what its
+    /// [head](Answer::status) tells.
     pub fn count_only(
         mut self,
         counts: impl Fn(&Answer<'_>) -> bool + Send + Sync + 'static,
@@ -348,7 +351,7 @@ impl RateLimitBuilder {
     }
 
     /// The answer to what is refused. `Retry-After`, `Cache-Control: no-store` and the fields of quotas are added where it has none. Default: a
-    /// problem document (RFC 9457).
+    /// problem document (RFC 9457). With the feature `tonic`, gRPC calls do not get it, since they could not read it: `respond_to_calls` is for them.
     pub fn respond<B>(
         mut self,
         respond: impl Fn(&Refused<'_>) -> Response<B> + Send + Sync + 'static,
@@ -370,7 +373,7 @@ impl RateLimitBuilder {
 
 impl RateLimitBuilder {
     /// Remembers what is wrong, if it is the first thing.
-    fn fail(&mut self, problem: RateLimitError) {
+    pub(super) fn fail(&mut self, problem: RateLimitError) {
         self.problem.get_or_insert(problem);
     }
 }

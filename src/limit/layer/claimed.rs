@@ -24,7 +24,7 @@ pub enum Missing {
     /// All such requests share one bucket, and no field tells how it stands.
     #[default]
     Share,
-    /// It is refused, with a 403.
+    /// It is refused, with a 403, and a gRPC call with `UNAUTHENTICATED`.
     Refuse,
     /// The quota does not apply to it. Whoever can leave out what identifies is not limited at all.
     Exempt,

@@ -32,6 +32,12 @@ pub enum RateLimitError {
         /// The name.
         policy: String,
     },
+    /// It is about gRPC calls of no method.
+    #[error("limit {0:?} is about calls of no method: leave `calls` out for all of them")]
+    NoCalls(String),
+    /// Not the path of a gRPC method.
+    #[error("{0:?} is not the path of a method: say \"/package.Service/Method\"")]
+    Call(String),
     /// A network that is to be allowed or denied is none.
     #[error("{0:?} is neither an address nor a network as 192.0.2.0/24 or 2001:db8::/32")]
     Network(String),

@@ -4,6 +4,11 @@ mod answer;
 mod body;
 mod build;
 mod builder;
+#[cfg(feature = "tonic")]
+mod calls;
+#[cfg(not(feature = "tonic"))]
+#[path = "no_calls.rs"]
+mod calls;
 mod claimed;
 mod deadline;
 mod error;

@@ -12,6 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use smallvec::SmallVec;
 
 use super::body::RateLimitBody;
+use super::calls::Calls;
 use super::claimed::{Claimed, Whose};
 use super::limit::{Amount, Limit};
 use super::scope::Predicate;
@@ -38,6 +39,7 @@ pub(super) struct Telling {
     /// In seconds: how much later `Retry-After` may be than it has to.
     pub(super) jitter: u64,
     pub(super) respond: Option<Respond>,
+    pub(super) calls: Calls,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -68,7 +70,7 @@ impl<'a> Refused<'a> {
         self.status
     }
 
-    /// What `Retry-After` says. None where no wait is enough.
+    /// What `Retry-After` says, or `grpc-retry-pushback-ms` to a gRPC call. None where no wait is enough.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -123,7 +125,7 @@ impl Limit {
         why: Why,
         request: &Request<Q>,
     ) -> Response<RateLimitBody<B>> {
-        self.answer(why, &[], Wait::Unknown, request)
+        self.answer(why, &[], Wait::Unknown, request, |_| {})
     }
 
     /// The answer to a request for which there is no room.
@@ -153,11 +155,12 @@ impl Limit {
         };
         let policies = account.policies();
         let told = account.told(&policies, |_| true);
-        let mut response = self.answer(why, &told, decision.wait(), request);
-        if self.tells(&RequestHead::of(request)) {
-            account.tell(response.headers_mut());
-        }
-        response
+        let tells = self.tells(&RequestHead::of(request));
+        self.answer(why, &told, decision.wait(), request, |headers| {
+            if tells {
+                account.tell(headers);
+            }
+        })
     }
 
     fn answer<Q, B>(
@@ -166,25 +169,35 @@ impl Limit {
         told: &[Told<'_>],
         wait: Wait,
         request: &Request<Q>,
+        tell: impl Fn(&mut HeaderMap),
     ) -> Response<RateLimitBody<B>> {
         let spread = match self.telling.jitter {
             0 => 0,
             most => random() % most.saturating_add(1),
         };
+        let mut response = match self.refuse_call(why, told, (spread, wait), request, &tell) {
+            Some(call) => call.map(|()| RateLimitBody::omitted()),
+            None => self.refuse_request(why, told, (spread, wait), request, tell),
+        };
+        response.extensions_mut().insert(IsRefusal);
+        response
+    }
+
+    fn refuse_request<Q, B>(
+        &self,
+        why: Why,
+        told: &[Told<'_>],
+        (spread, wait): (u64, Wait),
+        request: &Request<Q>,
+        tell: impl Fn(&mut HeaderMap),
+    ) -> Response<RateLimitBody<B>> {
         let usual = refusal(why, told, spread, request.headers());
         let mut response = match &self.telling.respond {
             None => usual.map(RateLimitBody::own),
             Some(respond) => {
-                let retry_after = usual.headers().get(RETRY_AFTER);
-                let violated = told.iter().filter(|told| !told.standing.admitted);
-                let refused = Refused {
-                    limit: &self.name,
-                    status: usual.status(),
-                    retry_after: retry_after.and_then(seconds),
-                    policies: violated.map(|told| &*told.policy.name).collect(),
-                    wait,
-                    headers: request.headers(),
-                };
+                let retry_after = usual.headers().get(RETRY_AFTER).and_then(seconds);
+                let headers = request.headers();
+                let refused = self.refused(usual.status(), retry_after, told, wait, headers);
                 let mut response = respond(&refused);
                 for name in [RETRY_AFTER, CACHE_CONTROL] {
                     if let Some(value) = usual.headers().get(&name)
@@ -199,8 +212,28 @@ impl Limit {
         if *request.method() == Method::HEAD {
             response = response.map(|_| RateLimitBody::omitted());
         }
-        response.extensions_mut().insert(IsRefusal);
+        tell(response.headers_mut());
         response
+    }
+
+    /// What the application is told of it.
+    pub(super) fn refused<'a>(
+        &'a self,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+        told: &[Told<'a>],
+        wait: Wait,
+        headers: &'a HeaderMap,
+    ) -> Refused<'a> {
+        let violated = told.iter().filter(|told| !told.standing.admitted);
+        Refused {
+            limit: &self.name,
+            status,
+            retry_after,
+            policies: violated.map(|told| &*told.policy.name).collect(),
+            wait,
+            headers,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which requests a limit is about.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use http::Method;
 use ipnet::IpNet;
 
+use crate::grpc::is_call;
 use crate::identity::client::{Found, canonical};
 use crate::request::RequestHead;
 
@@ -17,6 +19,8 @@ pub(super) type Predicate = Arc<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
 #[derive(Clone, Default)]
 pub(super) struct Scope {
     pub(super) methods: Methods,
+    /// The paths of the gRPC methods that it is about alone.
+    pub(super) calls: Option<HashSet<String>>,
     pub(super) allowed: Vec<IpNet>,
     pub(super) denied: Vec<IpNet>,
     pub(super) exempt: Option<Predicate>,
@@ -43,6 +47,11 @@ pub(super) enum Verdict {
 impl Scope {
     pub(super) fn of(&self, head: &RequestHead<'_>) -> Verdict {
         if !self.methods.contains(head.method) {
+            return Verdict::Pass;
+        }
+        let is_other =
+            |paths: &HashSet<String>| !is_call(head) || !paths.contains(head.target().path());
+        if self.calls.as_ref().is_some_and(is_other) {
             return Verdict::Pass;
         }
         if self
@@ -90,6 +99,7 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("methods", &self.methods)
+            .field("calls", &self.calls)
             .field("allowed", &self.allowed)
             .field("denied", &self.denied)
             .finish_non_exhaustive()

@@ -1,5 +1,7 @@
 //! Monitored services as clients and logs see them. Time stands still until a handler moves it.
 
+#[cfg(feature = "tonic")]
+mod calls;
 mod counts;
 mod dropped;
 mod fields;

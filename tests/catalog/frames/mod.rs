@@ -9,6 +9,7 @@ mod bad_answers;
 mod bad_calls;
 mod client;
 mod deadlines;
+mod example;
 mod framing;
 mod origin;
 mod streams;

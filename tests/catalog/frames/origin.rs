@@ -103,9 +103,13 @@ impl Origin {
         };
         let (count, came) = (origin.count.clone(), origin.came.clone());
         let handler: Arc<Handler> = Arc::new(move |request, respond| {
-            count.fetch_add(1, Ordering::SeqCst);
-            came.notify_waiters();
-            Box::pin(handler(request, respond))
+            let (count, came) = (count.clone(), came.clone());
+            let handling = handler(request, respond);
+            Box::pin(async move {
+                count.fetch_add(1, Ordering::SeqCst);
+                came.notify_waiters();
+                handling.await;
+            })
         });
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -172,6 +176,8 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, script: Arc<Script>) {
 
 impl Script {
     async fn play(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        // Whoever sees that this call has come can have the next one answered otherwise.
+        let steps = self.steps.lock().unwrap().clone();
         let (parts, mut body) = request.into_parts();
         let mut content = Vec::new();
         let mut is_whole = true;
@@ -199,7 +205,6 @@ impl Script {
             trailers,
             is_whole,
         });
-        let steps = self.steps.lock().unwrap().clone();
         let mut stream = None;
         for step in steps {
             // The other side may have gone, which is what some tests are about.

@@ -138,6 +138,50 @@ async fn hundreds_of_calls_at_once_are_one() {
 }
 
 #[tokio::test]
+async fn what_befalls_the_first_of_many_is_not_told_to_the_others() {
+    let refusal = |code| vec![Step::Only(200, grpc().and("grpc-status", code))];
+    let broken = vec![
+        Step::Head(200, grpc()),
+        Step::Data(message(b"soup").slice(..6)),
+        Step::Reset(Reason::INTERNAL_ERROR),
+    ];
+    for first in [
+        refusal("8"),
+        refusal("16"),
+        refusal("7"),
+        vec![Step::Reset(Reason::REFUSED_STREAM)],
+        broken,
+    ] {
+        let go_on = Arc::new(Semaphore::new(0));
+        let mut steps = first.clone();
+        steps.insert(0, Step::Hold(go_on.clone()));
+        let stage = Stage::of(steps).await;
+        let ask = || {
+            let client = stage.client.clone();
+            tokio::spawn(async move { client.ask_for(&Call::of(ITEM, b"7")).await })
+        };
+        let leader = ask();
+        stage.origin.has_come(1).await;
+        stage.origin.answers(ok(b"soup"));
+        let followers = [ask(), ask()];
+        // Once a later call on their connection is answered, they have come.
+        stage.ask(&Call::of(OTHER, b"")).await;
+        go_on.add_permits(1);
+        if let Ok(seen) = within("the first is answered", leader).await.unwrap() {
+            assert!(seen.reset.is_some() || seen.code() != "0", "{seen:?}");
+        }
+        for follower in followers {
+            let seen = within("the others are", follower).await.unwrap().unwrap();
+            assert_eq!(
+                (seen.code(), &seen.data),
+                ("0", &message(b"soup")),
+                "{first:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_fill_goes_on_when_its_client_is_gone() {
     let go_on = Arc::new(Semaphore::new(0));
     let message = message(b"soup");

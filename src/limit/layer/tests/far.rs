@@ -6,7 +6,7 @@ use super::*;
 use crate::limit::{Action, Ask, Decision, Limiter, LimiterError, Outage, Unit};
 
 /// A limiter that never answers at once.
-struct Far(MemoryLimiter);
+pub(super) struct Far(pub(super) MemoryLimiter);
 
 #[async_trait]
 impl Limiter for Far {
@@ -17,7 +17,7 @@ impl Limiter for Far {
 }
 
 /// A limiter that is gone.
-struct Gone;
+pub(super) struct Gone;
 
 #[async_trait]
 impl Limiter for Gone {

@@ -2,6 +2,10 @@
 
 mod basics;
 mod cached;
+#[cfg(feature = "tonic")]
+mod calls;
+#[cfg(feature = "tonic")]
+mod calls_cached;
 mod extractor;
 mod far;
 mod forms;

@@ -1,4 +1,5 @@
-//! What reading an answer must come to, however its bytes are cut. Property tests and the fuzzer ask the same.
+//! What must hold of any bytes: an answer comes to the same however it is cut, and what is read as kept is read back. Property tests and the
+//! fuzzer ask the same.
 
 use std::convert::Infallible;
 
@@ -8,6 +9,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 
 use super::frame::{PREFIX, one_message};
+use super::kept::Kept;
 use super::read::{MOST_FRAMES, Read, any, read};
 
 /// Reads `content` in pieces of these lengths, over and over, and panics unless all of it comes back, and whole if it is one message, or the
@@ -43,6 +45,13 @@ pub(crate) fn check_reading(content: &[u8], lengths: &[u8], trailers: bool, limi
     if is_whole && content.len() >= PREFIX {
         // What is too short is judged by its end.
         assert!(one_message(content).is_some() || came_back.0.len() < end_of(content));
+    }
+}
+
+/// Panics where these bytes are read as a kept call that is not read back from what it is written as.
+pub(crate) fn check_kept(bytes: &[u8]) {
+    if let Some(kept) = Kept::decode(Bytes::copy_from_slice(bytes)) {
+        assert_eq!(Kept::decode(kept.encode()), Some(kept));
     }
 }
 
@@ -94,7 +103,7 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::check_reading;
+    use super::{check_kept, check_reading};
 
     /// Bytes that are one message, nearly one, or any.
     fn content() -> impl Strategy<Value = Vec<u8>> {
@@ -111,6 +120,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_read_as_kept_is_read_back(
+            names in vec("[a-c]{1,2}", 0..4),
+            message in vec(any::<u8>(), 0..8),
+            cut in 0_usize..8,
+        ) {
+            let mut bytes = (names.len() as u32).to_be_bytes().to_vec();
+            for part in names.iter().flat_map(|name| [name, name]) {
+                bytes.extend((part.len() as u32).to_be_bytes());
+                bytes.extend(part.bytes());
+            }
+            bytes.extend([0, 0]);
+            bytes.extend((message.len() as u32).to_be_bytes());
+            bytes.extend(message);
+            bytes.truncate(bytes.len() - cut.min(bytes.len()));
+            check_kept(&bytes);
+        }
+
         #[test]
         fn borders_mean_nothing_and_nothing_is_lost(
             content in content(),

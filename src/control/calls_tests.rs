@@ -1,0 +1,210 @@
+//! gRPC calls that pass layers which are there for pages.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::*;
+use crate::grpc::sample::{GET_ITEM, UPDATE_ITEM, assert_ok, call, failed, ok, seen};
+use crate::{
+    Cache, CacheGroups, ClientIpLayer, MIB, MemoryStore, MonitorLayer, TrustedProxies, minutes,
+};
+
+/// A handler that counts its runs. It answers `UpdateItem` as the metadata `x-answer` say.
+#[derive(Clone, Default)]
+struct Handler {
+    runs: Arc<AtomicUsize>,
+}
+
+impl Handler {
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    fn service(
+        &self,
+    ) -> impl tower::Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static {
+        let runs = self.runs.clone();
+        service_fn(move |request: Request<Body>| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            let mut answer = match request.headers().get("x-answer").map(|it| it.as_bytes()) {
+                Some(b"fails") => failed("9"),
+                _ => ok(),
+            };
+            if request.headers().contains_key("x-answer") {
+                let groups = "\"items\"".parse().unwrap();
+                answer
+                    .headers_mut()
+                    .insert("cache-group-invalidation", groups);
+                let location = "/page".parse().unwrap();
+                answer.headers_mut().insert("location", location);
+            }
+            std::future::ready(Ok(answer))
+        })
+    }
+}
+
+fn cache() -> Cache {
+    Cache::builder(MemoryStore::new(MIB)).build().unwrap()
+}
+
+fn get(path: &str) -> Request<Body> {
+    let request = Request::get(path).header("host", "shop.example");
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_frees_nothing_that_is_kept_of_its_method() {
+    let (cache, handler) = (cache(), Handler::default());
+    let kept = cache.grpc().method(GET_ITEM, minutes(5)).build().unwrap();
+    let service = InvalidationLayer::new(&cache).layer(kept.layer(handler.service()));
+    for _ in 0..3 {
+        assert_ok(service.clone().oneshot(call(GET_ITEM, &[])).await.unwrap()).await;
+    }
+    assert_eq!(handler.runs(), 1);
+    // Nor does one that passes the cache by.
+    let passing = call(GET_ITEM, &[("x-tenant", "t")]);
+    assert_ok(service.clone().oneshot(passing).await.unwrap()).await;
+    // Nor one whose client goes away.
+    drop(service.clone().oneshot(call(UPDATE_ITEM, &[])));
+    assert_ok(service.oneshot(call(GET_ITEM, &[])).await.unwrap()).await;
+    assert_eq!(handler.runs(), 2);
+}
+
+#[tokio::test]
+async fn what_a_call_says_that_it_has_changed_is_freed_if_it_went_well() {
+    let (cache, handler) = (cache(), Handler::default());
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    let pages = axum::Router::new()
+        .fallback(axum::routing::any(
+            async move |request: axum::extract::Request| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let group = match request.uri().path() {
+                    "/page" => "other",
+                    _ => "items",
+                };
+                (CacheGroups::new([group]).unwrap(), "a page")
+            },
+        ))
+        .layer(cache.page(minutes(5)));
+    let show = async |path: &str| {
+        let request = get(path).map(axum::body::Body::new);
+        let answer = pages.clone().oneshot(request).await.unwrap();
+        drop(
+            axum::body::to_bytes(answer.into_body(), 1_000)
+                .await
+                .unwrap(),
+        );
+        runs.load(Ordering::SeqCst)
+    };
+    let calls = InvalidationLayer::new(&cache).layer(handler.service());
+    assert_eq!((show("/page").await, show("/item").await), (1, 2));
+    for (answer, after) in [("fails", (2, 2)), ("well", (2, 3))] {
+        // As plain http, as those requests for pages are.
+        let request = call(UPDATE_ITEM, &[("x-answer", answer)]);
+        drop(calls.clone().oneshot(request).await.unwrap());
+        // What `location` names is no page that the call has changed.
+        assert_eq!(
+            (show("/page").await, show("/item").await),
+            after,
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn layers_for_pages_leave_calls_as_they_are() {
+    let (cache, handler) = (cache(), Handler::default());
+    let service = tower::ServiceBuilder::new()
+        .map_response(|answer: Response<_>| answer.map(Body::new))
+        .layer(MonitorLayer::new(&cache))
+        .layer(InvalidationLayer::new(&cache))
+        .layer(CacheControlLayer::never_cache().expires(true))
+        .layer(CacheControlLayer::set(
+            CacheControl::public().max_age(minutes(5)),
+        ))
+        .layer(ConditionalLayer::new())
+        .layer(ClientIpLayer::new(TrustedProxies::none()))
+        .layer(cache.page(minutes(5)).store_posts(true))
+        .service(handler.service());
+    for runs in 1..3 {
+        assert_ok(service.clone().oneshot(call(GET_ITEM, &[])).await.unwrap()).await;
+        assert_eq!(handler.runs(), runs);
+    }
+    let conditional = call(GET_ITEM, &[("if-none-match", "*"), ("x-answer", "fails")]);
+    let (head, data, trailers) = seen(service.oneshot(conditional).await.unwrap()).await;
+    assert_eq!(
+        (&head["grpc-status"], data.len(), trailers),
+        (&"9".parse().unwrap(), 0, None)
+    );
+    assert_eq!(head.len(), 4, "{head:?}");
+}
+
+#[tokio::test]
+async fn pages_and_calls_are_kept_side_by_side() {
+    let (cache, handler) = (cache(), Handler::default());
+    let (runs, counted) = (Arc::new(AtomicUsize::new(0)), handler.service());
+    let pages = runs.clone();
+    let inner = service_fn(move |request: Request<Body>| {
+        let (counted, pages) = (counted.clone(), pages.clone());
+        async move {
+            if request.method() == http::Method::POST {
+                return counted.oneshot(request).await;
+            }
+            pages.fetch_add(1, Ordering::SeqCst);
+            let page = Response::builder().header("cache-control", "max-age=60");
+            Ok(page
+                .body(Body::new(http_body_util::Full::from("soup")))
+                .unwrap())
+        }
+    });
+    let calls = cache.grpc().method(GET_ITEM, minutes(5)).build().unwrap();
+    let page = || cache.page(minutes(5)).store_posts(true);
+    let one = boxed(page().layer(calls.layer(inner.clone())));
+    let other = boxed(calls.layer(page().layer(inner)));
+    for service in [one, other] {
+        for _ in 0..3 {
+            assert_ok(service.clone().oneshot(call(GET_ITEM, &[])).await.unwrap()).await;
+            let page = service
+                .clone()
+                .oneshot(get("/catalog.Catalog/GetItem"))
+                .await
+                .unwrap();
+            assert!(page.headers().contains_key("cache-status"));
+            let (_, data, _) = seen(page).await;
+            assert_eq!(data, "soup");
+        }
+    }
+    // What one order has kept, the other finds.
+    assert_eq!((runs.load(Ordering::SeqCst), handler.runs()), (1, 1));
+}
+
+fn boxed<S, B>(
+    service: S,
+) -> tower::util::BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    tower::util::BoxCloneSyncService::new(
+        service.map_response(|answer: Response<B>| answer.map(Body::new)),
+    )
+}
