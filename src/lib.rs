@@ -62,8 +62,30 @@
 //! # }
 //! ```
 //!
+//! Unary gRPC calls are answered by the same rules, on a tonic server or under a client's channel (feature `tonic`):
+//!
+//! ```
+//! # #[cfg(feature = "tonic")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use larder::{Cache, CallPolicy, MIB, MemoryStore, minutes, seconds};
+//! use tonic::Code;
+//!
+//! let cache = Cache::builder(MemoryStore::new(64 * MIB)).namespace("shop").build()?;
+//! let layer = cache
+//!     .grpc()
+//!     .method("/catalog.Catalog/ListCategory", minutes(30))
+//!     .method("/catalog.Catalog/GetItem", CallPolicy::new(minutes(5)).tag("menu").code(Code::NotFound, seconds(10)))
+//!     .build()?;
+//! // tonic::transport::Server::builder().layer(layer).add_service(…)
+//! # drop(layer);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tonic"))]
+//! # fn main() {}
+//! ```
+//!
 //! Start at [`Cache`] and [`limit`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
-//! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache; [`store`] is the contract of stores.
+//! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache, [`grpc`] about calls; [`store`] is the contract of stores.
 //!
 //! # Features
 //!
@@ -73,6 +95,8 @@
 //! * `tracing`: events for what was refused and why, and a span for each request that is forwarded.
 //! * `redis`: `RedisStore`, one store for many nodes, and `RedisLimiter`, limits that hold across them; `redis-tls` adds `rediss://`
 //!   (rustls), `redis-cluster` limits on a cluster.
+//! * `tonic`: gRPC. `Cache::grpc` makes layers that keep the answers of unary calls, for tonic 0.14 servers and clients; `tonic-tls` tells clients
+//!   of a server apart by their TLS connections.
 //! * `compression`: `RedisStore` can compress bodies (zstd).
 
 pub mod background;
@@ -106,6 +130,8 @@ pub use self::cache::{
     Lookup, Purged, SoftPurges,
 };
 pub use self::control::{CacheControl, CacheControlLayer, ConditionalLayer, InvalidationLayer};
+#[cfg(feature = "tonic")]
+pub use self::grpc::{CallPolicy, GrpcCacheLayer};
 pub use self::header::{CacheGroupInvalidation, CacheGroups, ETag, ETagError, GroupNameError};
 pub use self::identity::{ClientIp, ClientIpLayer, Identify, Identity, Trace, TrustedProxies};
 pub use self::invalidation::{Invalidation, InvalidationError};

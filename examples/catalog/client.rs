@@ -2,7 +2,6 @@
 
 use std::{io, time::Duration};
 
-use axum::http::Uri;
 use larder::{Cache, MIB, MemoryStore, PurgeError, grpc::CallPolicy, seconds};
 use tonic::{
     Response, Status,
@@ -13,6 +12,7 @@ use tonic::{
     transport::Endpoint,
 };
 use tonic_types::StatusExt;
+use tower::Layer;
 
 use crate::{
     args::Call,
@@ -43,10 +43,8 @@ async fn connect_and_call(args: &Call) -> Result<(), AnyError> {
         .connect()
         .await
         .map_err(|error| format!("cannot call {url}: {}", store::with_causes(&error)))?;
-    let origin = Uri::try_from(url)?;
     if !args.cache {
-        let client = CatalogClient::with_origin(channel, origin);
-        return call(client, None, args.until_refused).await;
+        return call(CatalogClient::new(channel), None, args.until_refused).await;
     }
     // The same layer as in the server, here under the client: what it has does not leave the process. Changes by others are seen when the
     // time is over, so it is short; its own it frees itself.
@@ -56,12 +54,13 @@ async fn connect_and_call(args: &Call) -> Result<(), AnyError> {
     let policy = || CallPolicy::new(seconds(10)).tag(ITEMS);
     let layer = cache
         .grpc()
+        // Calls get their address in the channel, behind the cache: it is told before.
+        .authority(args.address.to_string())
         .method("/catalog.Catalog/GetItem", policy())
         .method("/catalog.Catalog/ListCategory", policy())
         .cache_status()
         .build()?;
-    let cached = tower::Layer::layer(&layer, channel);
-    let client = CatalogClient::with_origin(cached, origin);
+    let client = CatalogClient::new(layer.layer(channel));
     call(client, Some(cache), args.until_refused).await
 }
 

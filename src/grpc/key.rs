@@ -19,6 +19,10 @@ pub(super) const IDENTITY: &str = "identity";
 pub(super) const GRPC_ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 /// What a key holds of a call.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, and a box would be an allocation for each call"
+)]
 pub(super) enum CallKey {
     /// All of it: for small messages that is cheaper than a digest.
     Whole(SmallVec<[u8; MOST]>),

@@ -163,7 +163,16 @@ fn executable() -> &'static Path {
             },
         ];
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-        let mut building = Command::new(cargo)
+        let mut building = Command::new(cargo);
+        // What cargo tells of this package is not for build scripts of others: one that looks at it would run again, and all that needs it
+        // be built anew, here and by the next `cargo test`.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                building.env_remove(&*name);
+            }
+        }
+        let mut building = building
             .args(build)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null())
