@@ -13,9 +13,9 @@ mod answer;
 #[cfg(feature = "tonic")]
 mod body;
 mod call;
-pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
 #[cfg(feature = "tonic")]
-pub(crate) use self::{answer::code_of, call::is_method_path};
+pub(crate) use self::answer::code_of;
+pub(crate) use self::call::{has_failed, has_grpc_content, is_call, is_method_path};
 #[cfg(feature = "tonic")]
 mod descriptor;
 #[cfg(feature = "tonic")]
