@@ -83,6 +83,32 @@ async fn a_call_frees_nothing_that_is_kept_of_its_method() {
 }
 
 #[tokio::test]
+async fn who_merely_says_that_it_is_a_call_frees_what_it_changes() {
+    let cache = cache();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    let app = axum::Router::new()
+        .fallback(axum::routing::any(async move || {
+            counted.fetch_add(1, Ordering::SeqCst).to_string()
+        }))
+        .layer(cache.page(minutes(5)))
+        .layer(InvalidationLayer::new(&cache));
+    let show = async |path: &str| {
+        let request = get(path).map(axum::body::Body::new);
+        let answer = app.clone().oneshot(request).await.unwrap();
+        let page = axum::body::to_bytes(answer.into_body(), 1_000).await;
+        String::from_utf8(page.unwrap().to_vec()).unwrap()
+    };
+    for path in ["/like", "/notes/5"] {
+        let before = show(path).await;
+        assert_eq!(show(path).await, before);
+        let change = call(path, &[]).map(axum::body::Body::new);
+        drop(app.clone().oneshot(change).await.unwrap());
+        assert_ne!(show(path).await, before, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_call_says_that_it_has_changed_is_freed_if_it_went_well() {
     let (cache, handler) = (cache(), Handler::default());
     let runs = Arc::new(AtomicUsize::new(0));

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::background::Background;
 use crate::cache::{Addressed, Cache};
-use crate::grpc::{has_failed, is_call};
+use crate::grpc::{has_failed, has_grpc_content, is_call, is_method_path};
 use crate::header::GROUP_FIELDS;
 use crate::page::{Forwarding, Freed};
 use crate::request::RequestHead;
@@ -146,7 +146,7 @@ where
         let head = RequestHead::of(&request);
         let owed = (!is_safe(head.method)).then(|| {
             let addressed = Addressed::of(&head, self.forwarding);
-            let changes = match is_call(&head) {
+            let changes = match is_call(&head) && is_method_path(head.target().path()) {
                 true => Changes::WhatIsSaid,
                 false => Changes::Target,
             };
@@ -192,6 +192,11 @@ impl Owed {
     fn learn<B>(&mut self, response: &Response<B>) {
         let space = &self.cache.shared.space;
         let fields = response.headers();
+        // Any request may say that it is a call; only one that was answered as a call was one.
+        if self.changes == Changes::WhatIsSaid && !has_grpc_content(fields) {
+            self.changes = Changes::Target;
+            self.marks = self.addressed.marks(space);
+        }
         if self.changes == Changes::Target {
             self.marks
                 .extend(self.addressed.referred_marks(space, fields));

@@ -30,7 +30,6 @@ pub(crate) fn has_failed(headers: &HeaderMap) -> bool {
 }
 
 /// Can this be the path of a method: `/package.Service/Method`?
-#[cfg_attr(not(feature = "tonic"), expect(dead_code))]
 pub(crate) fn is_method_path(path: &str) -> bool {
     let is_name = |name: &str| {
         !name.is_empty()

@@ -178,7 +178,7 @@ mod upstream;
 
 #[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;
-pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
+pub(crate) use self::call::{has_failed, has_grpc_content, is_call, is_method_path};
 #[cfg(all(fuzzing, feature = "tonic"))]
 pub(crate) use self::check::{check_kept, check_reading};
 #[cfg(feature = "tonic")]
@@ -192,4 +192,4 @@ pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
 #[cfg(feature = "tonic")]
-pub(crate) use self::{answer::code_of, call::is_method_path};
+pub(crate) use self::answer::code_of;

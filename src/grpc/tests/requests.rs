@@ -59,7 +59,8 @@ async fn what_cannot_be_read_whole_reaches_the_handler_as_it_came() {
     let large = Bytes::from(vec![b'x'; 1 << 20]);
     let data = |data: &[u8]| Ok(Frame::data(Bytes::copy_from_slice(data)));
     let whole = message(b"7");
-    let calls: [(&str, Box<dyn Fn() -> Body>, &[u8], &str); 4] = [
+    type Making<'a> = Box<dyn Fn() -> Body + 'a>;
+    let calls: [(&str, Making<'_>, &[u8], &str); 4] = [
         (
             "larger than the bound",
             Box::new(|| {
@@ -128,7 +129,8 @@ async fn thousands_of_empty_frames_round_a_message_change_nothing() {
 #[tokio::test]
 async fn what_is_not_a_call_of_a_named_method_passes_untouched() {
     let gate = Arc::new(tokio::sync::Notify::new());
-    let calls: [(&str, Box<dyn Fn(&mut Request<Body>)>); 6] = [
+    type Change = Box<dyn Fn(&mut Request<Body>)>;
+    let calls: [(&str, Change); 6] = [
         (
             "GET",
             Box::new(|call| *call.method_mut() = http::Method::GET),

@@ -27,7 +27,7 @@ pub(super) struct Calls {
 
 /// gRPC (feature `tonic`).
 impl RateLimitBuilder {
-    /// Only gRPC calls of these methods, by their paths. Default: all calls, and all other requests.
+    /// Only gRPC calls of these methods, and whatever else is sent to their paths. Default: all calls, and all other requests.
     ///
     /// Several limits, each with methods of its own, stack as layers; what is to have one budget with requests that are no calls is a layer round
     /// these with the same name, quota and identity.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use http::Method;
 use ipnet::IpNet;
 
-use crate::grpc::is_call;
 use crate::identity::client::{Found, canonical};
 use crate::request::RequestHead;
 
@@ -49,8 +48,10 @@ impl Scope {
         if !self.methods.contains(head.method) {
             return Verdict::Pass;
         }
-        let is_other =
-            |paths: &HashSet<String>| !is_call(head) || !paths.contains(head.target().path());
+        // By their paths alone: a handler may answer what does not look like a call. Within `nest` it sees a rest of the path.
+        let is_other = |paths: &HashSet<String>| {
+            !paths.contains(head.uri.path()) && !paths.contains(head.target().path())
+        };
         if self.calls.as_ref().is_some_and(is_other) {
             return Verdict::Pass;
         }
