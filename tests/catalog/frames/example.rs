@@ -53,15 +53,22 @@ async fn a_hit_of_the_example_is_the_fill_block_by_block() {
     assert!(told(&mut second).contains("hit"));
     assert_eq!(first, second);
     assert_eq!(item(&first.data).id, 1);
-    assert_eq!((first.status, first.in_one_block, first.code()), (200, false, "0"));
-    assert_eq!(first.head, fields([("content-type", "application/grpc")]).map());
+    assert_eq!(
+        (first.status, first.in_one_block, first.code()),
+        (200, false, "0")
+    );
+    assert_eq!(
+        first.head,
+        fields([("content-type", "application/grpc")]).map()
+    );
 }
 
 #[tokio::test]
 async fn an_update_of_the_example_frees_what_it_changes() {
     let (_server, client) = start(&[]).await;
     let mut before = client.ask(&get(1)).await;
-    client.ask(&get(2)).await;
+    // Of another category: an item goes with its own.
+    client.ask(&get(40)).await;
     told(&mut before);
     let changed = client.ask(&update(1, "Soup of the day")).await;
     assert_eq!(changed.code(), "0", "{changed:?}");
@@ -69,7 +76,8 @@ async fn an_update_of_the_example_frees_what_it_changes() {
     assert!(told(&mut after).contains("fwd="));
     assert_eq!(item(&after.data).name, "Soup of the day");
     assert_eq!(after.data, changed.data);
-    let mut other = client.ask(&get(2)).await;
+    assert_ne!(after.data, before.data);
+    let mut other = client.ask(&get(40)).await;
     assert!(told(&mut other).contains("hit"));
 }
 
@@ -136,10 +144,19 @@ async fn bad_calls_to_the_example_end_with_an_error_and_do_no_harm() {
     for (name, call) in [
         ("no message", raw(vec![])),
         ("less than a prefix", raw(vec![one.slice(..3)])),
-        ("a length beyond what comes", raw(vec![framed(0, length + 1, &asked)])),
-        ("a length that nothing has", raw(vec![framed(0, u32::MAX, &asked)])),
+        (
+            "a length beyond what comes",
+            raw(vec![framed(0, length + 1, &asked)]),
+        ),
+        (
+            "a length that nothing has",
+            raw(vec![framed(0, u32::MAX, &asked)]),
+        ),
         ("a flag that is none", raw(vec![framed(2, length, &asked)])),
-        ("compressed without a coding", raw(vec![framed(1, length, &asked)])),
+        (
+            "compressed without a coding",
+            raw(vec![framed(1, length, &asked)]),
+        ),
         (
             "compressed, and it is not",
             raw(vec![framed(1, length, &asked)]).with("grpc-encoding", "gzip"),
@@ -170,7 +187,10 @@ async fn compression_of_the_example_is_what_each_client_takes() {
     for said in ["fwd=", "hit"] {
         let mut seen = client.ask(&gzip).await;
         assert!(told(&mut seen).contains(said));
-        assert_eq!((seen.data[0], &seen.head["grpc-encoding"]), (1, &"gzip".parse().unwrap()));
+        assert_eq!(
+            (seen.data[0], &seen.head["grpc-encoding"]),
+            (1, &"gzip".parse().unwrap())
+        );
         let mut plain = client.ask(&get(1)).await;
         assert!(told(&mut plain).contains(said));
         assert!(!plain.head.contains_key("grpc-encoding"));
