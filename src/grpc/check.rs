@@ -50,8 +50,8 @@ pub(crate) fn check_reading(content: &[u8], lengths: &[u8], trailers: bool, limi
 
 /// Panics where these bytes are read as a kept call that is not read back from what it is written as.
 pub(crate) fn check_kept(bytes: &[u8]) {
-    if let Some(kept) = Kept::decode(Bytes::copy_from_slice(bytes)) {
-        assert_eq!(Kept::decode(kept.encode()), Some(kept));
+    if let Some(kept) = Kept::decode(&Bytes::copy_from_slice(bytes)) {
+        assert_eq!(Kept::decode(&kept.encode()), Some(kept));
     }
 }
 

@@ -56,6 +56,7 @@ mod upstream;
 
 #[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;
+pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
 #[cfg(all(fuzzing, feature = "tonic"))]
 pub(crate) use self::check::{check_kept, check_reading};
 #[cfg(feature = "tonic")]
@@ -68,6 +69,5 @@ pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
 pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
-pub(crate) use self::call::{has_failed, has_grpc_content, is_call};
 #[cfg(feature = "tonic")]
 pub(crate) use self::{answer::code_of, call::is_method_path};

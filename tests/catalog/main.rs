@@ -30,8 +30,8 @@ mod proto;
 
 mod caller;
 mod calls;
-mod frames;
 mod client_side;
+mod frames;
 mod generated;
 #[cfg(feature = "redis")]
 mod nodes;
