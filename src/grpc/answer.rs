@@ -3,16 +3,30 @@
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tonic::Code;
 
 use super::call::has_grpc_content;
 use super::frame::Compressed;
-use super::key::GRPC_ENCODING;
+use super::kept::MOST_FIELDS;
+use super::key::has_coding;
 use crate::header::{Lifetime, ResponseDirectives, Scope};
 use crate::monitor::NotStored;
 
 pub(super) const GRPC_STATUS: &str = "grpc-status";
+
+/// What makes an answer one client's, wherever it stands.
+const PERSONAL: [(HeaderName, NotStored); 3] = [
+    (SET_COOKIE, NotStored::SetCookie),
+    (
+        HeaderName::from_static("authentication-info"),
+        NotStored::PerPerson,
+    ),
+    (
+        HeaderName::from_static("clear-site-data"),
+        NotStored::PerPerson,
+    ),
+];
 
 /// An answer, as far as it bears on keeping it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +36,8 @@ pub(super) struct Finished<'a> {
     /// None where the status came in the first block of fields (Trailers-Only).
     pub(super) trailers: Option<&'a HeaderMap>,
     pub(super) message: Option<Compressed>,
+    /// What the handler says itself of how long it holds.
+    pub(super) ttl: Option<Duration>,
 }
 
 /// What becomes of an answer.
@@ -32,7 +48,7 @@ pub(super) enum Verdict {
     /// It is for its own caller alone.
     Pass(NotStored),
     /// The handler failed: something stale may stand in.
-    Fail,
+    Fail(NotStored),
     /// It refuses this caller, and says nothing of what others would get.
     Refuse,
 }
@@ -65,63 +81,95 @@ pub(super) const fn is_never_kept(code: Code) -> bool {
 
 /// Decides from all of an answer. `codes` are the lifetimes of answers that are errors.
 pub(super) fn verdict(finished: Finished<'_>, codes: &[(Code, Duration)]) -> Verdict {
-    let Finished {
-        status,
-        metadata,
-        trailers,
-        message,
-    } = finished;
-    if status != StatusCode::OK || !has_grpc_content(metadata) {
-        return Verdict::Pass(NotStored::Status);
+    decide(&finished, codes).map_or_else(|verdict| verdict, Verdict::Keep)
+}
+
+fn decide(finished: &Finished<'_>, codes: &[(Code, Duration)]) -> Result<HeaderMap, Verdict> {
+    let pass = Verdict::Pass;
+    is_of_grpc(finished)?;
+    let code = ended_with(finished)?;
+    let most = lifetime_of(code, codes)?;
+    match (finished.message, most) {
+        (Some(Compressed(true)), None) if !has_coding(finished.metadata) => {
+            return Err(pass(NotStored::Message));
+        }
+        (Some(_), None) | (None, Some(_)) => {}
+        // Success without a message, or an error with one.
+        _ => return Err(pass(NotStored::Message)),
     }
-    let Some(code) = code_of(trailers.unwrap_or(metadata)) else {
-        return Verdict::Pass(NotStored::Incomplete);
+    for (name, why) in PERSONAL {
+        if blocks(finished).any(|block| block.contains_key(&name)) {
+            return Err(pass(why));
+        }
+    }
+    restrictions(finished, most).map_err(pass)
+}
+
+/// The code, where it stands once and in its place.
+fn ended_with(finished: &Finished<'_>) -> Result<Code, Verdict> {
+    let mut telling = blocks(finished).filter(|block| block.contains_key(GRPC_STATUS));
+    let Some(block) = telling.next() else {
+        return Err(Verdict::Fail(NotStored::Incomplete));
     };
-    let most = match code {
-        Code::Ok => None,
+    // Which of several counts, clients do not agree on.
+    let code = code_of(block).filter(|_| telling.next().is_none());
+    let code = code.ok_or(Verdict::Pass(NotStored::Status))?;
+    match finished.trailers {
+        None if finished.message.is_some() => Err(Verdict::Fail(NotStored::Incomplete)),
+        Some(trailers) if !trailers.contains_key(GRPC_STATUS) => {
+            Err(Verdict::Fail(NotStored::Incomplete))
+        }
+        _ => Ok(code),
+    }
+}
+
+/// Metadata, and trailers.
+fn blocks<'a>(finished: &Finished<'a>) -> impl Iterator<Item = &'a HeaderMap> + use<'a> {
+    [Some(finished.metadata), finished.trailers]
+        .into_iter()
+        .flatten()
+}
+
+/// What speaks HTTP alone is none of a gRPC handler's, and is what clients take it for (HTTP to gRPC Status Code Mapping).
+fn is_of_grpc(finished: &Finished<'_>) -> Result<(), Verdict> {
+    match finished.status.as_u16() {
+        200 if has_grpc_content(finished.metadata) => Ok(()),
+        200 => Err(Verdict::Pass(NotStored::Message)),
+        500 | 502 | 503 | 504 => Err(Verdict::Fail(NotStored::Status)),
+        401 | 403 | 429 => Err(Verdict::Refuse),
+        _ => Err(Verdict::Pass(NotStored::Status)),
+    }
+}
+
+/// For how long an answer with this code is kept at most; None for OK, which the policy's own lifetime is for.
+fn lifetime_of(code: Code, codes: &[(Code, Duration)]) -> Result<Option<Duration>, Verdict> {
+    match code {
+        Code::Ok => Ok(None),
         Code::Unavailable
         | Code::Internal
         | Code::Unknown
         | Code::DeadlineExceeded
-        | Code::DataLoss => return Verdict::Fail,
+        | Code::DataLoss => Err(Verdict::Fail(NotStored::Status)),
         Code::ResourceExhausted | Code::Unauthenticated | Code::PermissionDenied => {
-            return Verdict::Refuse;
+            Err(Verdict::Refuse)
         }
         code => match codes.iter().find(|(other, _)| *other == code) {
-            Some((_, ttl)) if !is_never_kept(code) => Some(*ttl),
-            _ => return Verdict::Pass(NotStored::Status),
+            Some((_, ttl)) if !is_never_kept(code) => Ok(Some(*ttl)),
+            _ => Err(Verdict::Pass(NotStored::Status)),
         },
-    };
-    match (message, most) {
-        (Some(Compressed(compressed)), None) => {
-            let has_coding = metadata
-                .get(GRPC_ENCODING)
-                .is_some_and(|coding| coding != "identity");
-            if compressed && !has_coding {
-                return Verdict::Pass(NotStored::Message);
-            }
-        }
-        (None, Some(_)) => {}
-        // Success without a message, or an error with one.
-        _ => return Verdict::Pass(NotStored::Message),
-    }
-    let blocks = [Some(metadata), trailers];
-    if blocks
-        .iter()
-        .flatten()
-        .any(|block| block.contains_key(SET_COOKIE))
-    {
-        return Verdict::Pass(NotStored::SetCookie);
-    }
-    match restrictions(metadata, most) {
-        Ok(directives) => Verdict::Keep(directives),
-        Err(why) => Verdict::Pass(why),
     }
 }
 
-/// What `cache-control` among the metadata takes away from what the policy gives. It can give nothing (GRPC-23).
-fn restrictions(metadata: &HeaderMap, most: Option<Duration>) -> Result<HeaderMap, NotStored> {
-    let said = ResponseDirectives::parse(metadata);
+/// What `cache-control` among metadata or trailers takes away from what the policy gives. It can give nothing (GRPC-23).
+fn restrictions(finished: &Finished<'_>, most: Option<Duration>) -> Result<HeaderMap, NotStored> {
+    if blocks(finished).map(HeaderMap::len).sum::<usize>() > MOST_FIELDS {
+        return Err(NotStored::Fields);
+    }
+    let mut lines = HeaderMap::new();
+    for line in blocks(finished).flat_map(|block| block.get_all(CACHE_CONTROL)) {
+        lines.append(CACHE_CONTROL, line.clone());
+    }
+    let said = ResponseDirectives::parse(&lines);
     if said.malformed {
         return Err(NotStored::Malformed);
     }
@@ -141,6 +189,10 @@ fn restrictions(metadata: &HeaderMap, most: Option<Duration>) -> Result<HeaderMa
     }
     let mut directives = Vec::new();
     if let Some(seconds) = seconds {
+        // Where nothing else is said, the engine heeds it.
+        let seconds = finished
+            .ttl
+            .map_or(seconds, |ttl| seconds.min(ttl.as_secs()));
         directives.push(format!("max-age={seconds}"));
     }
     if said.private != Scope::Absent {
@@ -156,4 +208,84 @@ fn restrictions(metadata: &HeaderMap, most: Option<Duration>) -> Result<HeaderMa
         headers.insert(CACHE_CONTROL, value);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn block(codes: &[u8]) -> HeaderMap {
+        let mut block = HeaderMap::new();
+        for code in codes {
+            block.append(GRPC_STATUS, code.to_string().parse().unwrap());
+        }
+        block
+    }
+
+    proptest! {
+        #[test]
+        fn one_message_that_went_well_is_kept_or_one_named_error_without_a_message_and_nothing_else(
+            in_head in vec(0_u8..18, 0..3),
+            in_trailers in option::of(vec(0_u8..18, 0..3)),
+            message in option::of(any::<bool>()),
+            coding in any::<bool>(),
+            is_grpc in any::<bool>(),
+            status in prop_oneof![3 => Just(200_u16), 1 => 100_u16..600],
+        ) {
+            let mut metadata = block(&in_head);
+            if coding {
+                metadata.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            }
+            if is_grpc {
+                metadata.insert("content-type", HeaderValue::from_static("application/grpc"));
+            }
+            let trailers = in_trailers.as_deref().map(block);
+            let finished = Finished {
+                status: StatusCode::from_u16(status).unwrap(),
+                metadata: &metadata,
+                trailers: trailers.as_ref(),
+                message: message.map(Compressed),
+                ttl: None,
+            };
+            let codes = [(Code::NotFound, Duration::from_secs(9))];
+            let is_kept = matches!(verdict(finished, &codes), Verdict::Keep(_));
+            let may = status == 200 && is_grpc && match (&*in_head, in_trailers.as_deref(), message) {
+                ([], Some([0]), Some(compressed)) => coding || !compressed,
+                ([5], None, None) | ([], Some([5]), None) => true,
+                _ => false,
+            };
+            prop_assert_eq!(is_kept, may);
+        }
+    }
+
+    #[test]
+    fn each_code_is_a_failure_a_refusal_or_neither() {
+        for code in 0..18 {
+            let trailers = block(&[code]);
+            let metadata = [(http::header::CONTENT_TYPE, "application/grpc")];
+            let metadata: HeaderMap = metadata
+                .map(|(name, value)| (name, HeaderValue::from_static(value)))
+                .into_iter()
+                .collect();
+            let finished = Finished {
+                status: StatusCode::OK,
+                metadata: &metadata,
+                trailers: Some(&trailers),
+                message: Some(Compressed(false)),
+                ttl: None,
+            };
+            let expected = match code {
+                0 => Verdict::Keep(HeaderMap::new()),
+                // 17 is none of gRPC's.
+                2 | 4 | 13 | 14 | 15 | 17 => Verdict::Fail(NotStored::Status),
+                7 | 8 | 16 => Verdict::Refuse,
+                _ => Verdict::Pass(NotStored::Status),
+            };
+            assert_eq!(verdict(finished, &[]), expected, "{code}");
+        }
+    }
 }

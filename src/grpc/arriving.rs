@@ -100,7 +100,7 @@ impl<S> Arrived<S> {
         }
         let head = RequestHead::of(&self.call.head);
         let hit = method.page.hit_now(&head, key.as_bytes())?;
-        let mut response = Kept::decode(hit.body())?.into_response();
+        let mut response = Kept::decode(hit.body().clone())?.into_response();
         hit.count(&head, response.extensions_mut());
         Some(response)
     }

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, StreamBody};
 use super::frame::{PREFIX, one_message};
 use super::kept::Kept;
 use super::read::{MOST_FRAMES, Read, any, read};
+use crate::page::Budget;
 
 /// Reads `content` in pieces of these lengths, over and over, and panics unless all of it comes back, and whole if it is one message, or the
 /// beginning of one, of at most `limit` bytes.
@@ -30,9 +31,10 @@ pub(crate) fn check_reading(content: &[u8], lengths: &[u8], trailers: bool, limi
         .build()
         .expect("a runtime is at hand");
     let (came_back, is_whole) = runtime.block_on(async {
-        match read(any(body), limit).await {
+        let mut share = Budget::new(usize::MAX).share();
+        match read(any(body), limit, &mut share).await {
             Read::Whole(whole) => ((whole.content, whole.trailers), true),
-            Read::Other(body, _) => {
+            Read::Other(body, _) | Read::Failed(body) => {
                 let body = body.collect().await.expect("nothing has failed");
                 let trailers = body.trailers().cloned();
                 ((body.to_bytes(), trailers), false)
@@ -50,8 +52,8 @@ pub(crate) fn check_reading(content: &[u8], lengths: &[u8], trailers: bool, limi
 
 /// Panics where these bytes are read as a kept call that is not read back from what it is written as.
 pub(crate) fn check_kept(bytes: &[u8]) {
-    if let Some(kept) = Kept::decode(&Bytes::copy_from_slice(bytes)) {
-        assert_eq!(Kept::decode(&kept.encode()), Some(kept));
+    if let Some(kept) = Kept::decode(Bytes::copy_from_slice(bytes)) {
+        assert_eq!(Kept::decode(kept.encode()), Some(kept));
     }
 }
 

@@ -6,16 +6,22 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
 
+/// The most names that an error lists.
+const MOST_NEAR: usize = 12;
+
+type Part = for<'a> fn((&'a str, &'a str)) -> &'a str;
+
 /// What is known of each method, by its path.
 #[derive(Debug, Default)]
 pub(super) struct Described(BTreeMap<String, Kind>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a method is, the more harmless first: where sets differ, the worst is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    Streaming,
     /// Its `idempotency_level` is `NO_SIDE_EFFECTS`.
     Safe,
     Unsafe,
+    Streaming,
 }
 
 impl Described {
@@ -35,7 +41,8 @@ impl Described {
                     } else {
                         Kind::Unsafe
                     };
-                    self.0.insert(path, kind);
+                    let known = self.0.entry(path).or_insert(kind);
+                    *known = kind.max(*known);
                 }
             }
         }
@@ -50,8 +57,27 @@ impl Described {
         self.0.get(path).copied()
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// The paths that one may have meant by this one: of the same service, of the same method of another, or else all.
+    pub(super) fn near(&self, path: &str) -> Vec<&str> {
+        let alike = |part: Part| -> Vec<&str> {
+            let Some(given) = path.rsplit_once('/').map(part) else {
+                return Vec::new();
+            };
+            let paths = self.0.keys().map(String::as_str);
+            paths
+                .filter(|known| {
+                    let known = known.rsplit_once('/').map(part);
+                    known.is_some_and(|known| known.eq_ignore_ascii_case(given))
+                })
+                .collect()
+        };
+        let parts: [Part; 2] = [|(service, _)| service, |(_, method)| method];
+        let mut near: Vec<&str> = parts.into_iter().flat_map(alike).collect();
+        if near.is_empty() {
+            near.extend(self.0.keys().map(String::as_str));
+        }
+        near.truncate(MOST_NEAR);
+        near
     }
 
     /// The unary methods without side effects.

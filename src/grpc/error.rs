@@ -33,8 +33,16 @@ pub enum GrpcCacheError {
         "nothing says which methods have no side effects: give the .proto's to .descriptor_set()"
     )]
     NoDescriptorSet,
+    /// Safe methods were asked for, and none is.
+    #[error(
+        "no unary method of the descriptor set has no side effects: say `option idempotency_level = NO_SIDE_EFFECTS;` in the .proto of those that are to be kept"
+    )]
+    NoSafeMethods,
+    /// The descriptors are of messages alone, or of nothing.
+    #[error("the descriptor set has no methods: give the set of the .proto with the service")]
+    NoServices,
     /// The descriptor set does not have it.
-    #[error("the descriptor set has no method {0}: it has {1}")]
+    #[error("the descriptor set has no method {0}: did you mean one of {1}?")]
     Unknown(String, String),
     /// It streams.
     #[error("method {0} streams, and only unary calls are kept: leave it out of .method()")]

@@ -17,13 +17,14 @@ use super::frame::one_message;
 use super::kept::{Kept, without_own};
 use super::method::CallMethod;
 use super::read::{Read, Whole, any, put_back, read};
+use super::status::{too_late, trailers_only};
 use super::tags::take_from_status;
 use super::timeout::{GRPC_TIMEOUT, timeout_value};
 use super::upstream::Address;
-use crate::between::{IsRefusal, Unstorable};
+use crate::between::{Deadline, IsRefusal, Unstorable};
 use crate::content::{BoxError, ReplayedBody};
 use crate::monitor::NotStored;
-use crate::page::{Handle, Looked};
+use crate::page::{Handle, Looked, PageControl};
 
 /// See the module.
 #[derive(Clone)]
@@ -56,7 +57,7 @@ impl<S, ReqBody, ResBody> Service<Request<Question<ReqBody>>> for Handler<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Future: Send + 'static,
-    S::Error: 'static,
+    S::Error: Send + 'static,
     ReqBody: From<ReplayedBody>,
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
@@ -72,6 +73,8 @@ where
     fn call(&mut self, mut request: Request<Question<ReqBody>>) -> Self::Future {
         *request.method_mut() = Method::POST;
         self.address.take_back(&mut request);
+        // It is that of one client, and means nothing to caches within.
+        request.extensions_mut().remove::<Deadline>();
         let handle = request.extensions().get::<Handle>();
         let fills = handle.is_some_and(|handle| matches!(handle.looked, Looked::Missed(_)));
         if fills {
@@ -84,11 +87,18 @@ where
         let asking = self.inner.call(request.map(Question::into_inner));
         let method = self.method.clone();
         Box::pin(async move {
-            let response = asking.await?;
-            Ok(match fills {
-                true => judged(response, &method).await,
-                false => page_of(response.map(|body| Answer::Untouched { body }), None),
-            })
+            if !fills {
+                let response = asking.await?;
+                return Ok(page_of(
+                    response.map(|body| Answer::Untouched { body }),
+                    None,
+                ));
+            }
+            let answering = async { Ok(judged(asking.await?, &method).await) };
+            match tokio::time::timeout(method.fill_timeout, answering).await {
+                Ok(page) => page,
+                Err(_) => Ok(unfinished()),
+            }
         })
     }
 }
@@ -100,32 +110,37 @@ where
     B::Error: Into<BoxError>,
 {
     let (parts, body) = response.into_parts();
-    let of = |body| Answer::Replayed { body };
-    let whole = match read(any(body), method.max_message).await {
+    let page = |parts, body, verdict| {
+        let response = Response::from_parts(parts, Answer::Replayed { body });
+        page_of(response, Some(verdict))
+    };
+    let mut share = method.share();
+    let whole = match read(any(body), method.max_message, &mut share).await {
         Read::Whole(whole) => whole,
-        Read::Other(body, why) => {
-            let response = Response::from_parts(parts, of(body));
-            return page_of(response, Some(Verdict::Pass(why)));
-        }
+        Read::Other(body, why) => return page(parts, body, Verdict::Pass(why)),
+        Read::Failed(body) => return page(parts, body, Verdict::Fail(NotStored::Incomplete)),
     };
     let message = one_message(&whole.content);
     if message.is_none() && !whole.content.is_empty() {
-        let response = Response::from_parts(parts, of(put_back(whole)));
-        return page_of(response, Some(Verdict::Pass(NotStored::Incomplete)));
+        return page(parts, put_back(whole), Verdict::Fail(NotStored::Incomplete));
     }
     let finished = Finished {
         status: parts.status,
         metadata: &parts.headers,
         trailers: whole.trailers.as_ref(),
         message,
+        ttl: PageControl::of(&parts.extensions).lifetime(method.default_ttl),
     };
     match verdict(finished, &method.codes) {
         Verdict::Keep(directives) => kept(parts, whole, directives),
-        verdict => page_of(
-            Response::from_parts(parts, of(put_back(whole))),
-            Some(verdict),
-        ),
+        verdict => page(parts, put_back(whole), verdict),
     }
+}
+
+/// The page where a handler that was asked for everyone has taken too long.
+fn unfinished<B>() -> Response<Answer<B>> {
+    let response = trailers_only::<()>(too_late()).map(|_| Answer::Kept { bytes: None });
+    page_of(response, Some(Verdict::Fail(NotStored::Incomplete)))
 }
 
 /// The page of an answer that is kept.
@@ -134,17 +149,29 @@ fn kept<B>(mut parts: Parts, whole: Whole, directives: HeaderMap) -> Response<An
     let mut kept = Kept {
         metadata: without_own(&parts.headers),
         trailers: trailers.as_ref().map(without_own),
-        message: content.clone(),
+        message: content,
     };
     if kept.message.is_empty()
         && let Some(trailers) = kept.trailers.take()
     {
         // An error is told in one block of fields (GRPC-21).
-        kept.metadata.extend(trailers);
+        for (name, value) in &trailers {
+            kept.metadata.append(name, value.clone());
+        }
     }
-    let mut page = Response::new(Answer::Kept {
-        bytes: Some(kept.encode()),
-    });
+    if !kept.fits() {
+        let whole = Whole {
+            content: kept.message,
+            trailers,
+        };
+        let body = put_back(whole);
+        let response = Response::from_parts(parts, Answer::Replayed { body });
+        return page_of(response, Some(Verdict::Pass(NotStored::Fields)));
+    }
+    let bytes = kept.encode();
+    // What is held besides is a part of the same bytes.
+    let content = bytes.slice(bytes.len() - kept.message.len()..);
+    let mut page = Response::new(Answer::Kept { bytes: Some(bytes) });
     *page.headers_mut() = directives;
     *page.extensions_mut() = std::mem::take(&mut parts.extensions);
     take_from_status(page.extensions_mut());
@@ -170,8 +197,8 @@ fn page_of<B>(response: Response<Answer<B>>, verdict: Option<Verdict>) -> Respon
         Some(Verdict::Refuse) => {
             extensions.insert(IsRefusal);
         }
-        Some(Verdict::Fail) => {
-            extensions.insert(Unstorable(NotStored::Status));
+        Some(Verdict::Fail(why)) => {
+            extensions.insert(Unstorable(why));
             *page.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
     }

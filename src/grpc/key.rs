@@ -133,73 +133,158 @@ fn accepted(headers: &HeaderMap) -> SmallVec<[Cow<'_, [u8]>; 4]> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use http::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
+
+    fn digest(headers: &HeaderMap, keyed: &[HeaderName], message: &[u8]) -> Vec<u8> {
+        key_of(headers, keyed, None, message).as_bytes().to_vec()
+    }
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
+            headers.append(*name, HeaderValue::from_static(value));
         }
         headers
     }
 
-    fn key(
-        fields: &[(&'static str, &'static str)],
-        upstream: Option<&'static str>,
-        message: &[u8],
-    ) -> Vec<u8> {
-        let keyed = [HeaderName::from_static("x-tenant")];
-        let upstream = upstream.map(Authority::from_static);
-        let key = key_of(&headers(fields), &keyed, upstream.as_ref(), message);
-        key.as_bytes().to_vec()
+    fn tenant() -> [HeaderName; 1] {
+        [HeaderName::from_static("x-tenant")]
     }
 
     #[test]
-    fn calls_that_differ_in_what_counts_have_other_keys_whatever_their_length() {
-        for filler in [0, 100, 250, 5_000] {
-            let message = |end: &[u8]| [&vec![7; filler][..], end].concat();
-            let keys = [
-                key(&[], None, &message(b"")),
-                key(&[], None, &message(b"a")),
-                key(&[], None, &message(b"b")),
-                key(&[], Some("a"), &message(b"a")),
-                key(&[], Some("b"), &message(b"a")),
-                key(&[("content-type", "a")], None, &message(b"a")),
-                key(&[("grpc-encoding", "a")], None, &message(b"a")),
-                key(&[("grpc-accept-encoding", "a")], None, &message(b"a")),
-                key(&[("grpc-accept-encoding", "a,b")], None, &message(b"a")),
-                key(&[("x-tenant", "")], None, &message(b"a")),
-                key(&[("x-tenant", "a")], None, &message(b"a")),
-                key(&[("x-tenant", "a"), ("x-tenant", "")], None, &message(b"a")),
-            ];
-            for (place, one) in keys.iter().enumerate() {
-                assert!(!keys[place + 1..].contains(one), "{filler}: {place}");
-                assert!(one.len() <= MOST);
-                assert_eq!(
-                    one[0] == 0 && one.len() == DIGEST,
-                    filler >= 250,
-                    "{filler}: {place}"
-                );
-            }
+    fn each_component_makes_another_key() {
+        let plain = ("content-type", "application/grpc");
+        let calls: &[&[(&str, &str)]] = &[
+            &[plain],
+            &[("content-type", "application/grpc+proto")],
+            &[plain, ("grpc-encoding", "gzip")],
+            &[plain, ("grpc-encoding", "gzip"), ("grpc-encoding", "zstd")],
+            &[
+                plain,
+                ("grpc-encoding", "gzip"),
+                ("grpc-encoding", "identity"),
+            ],
+            &[plain, ("grpc-accept-encoding", "gzip")],
+            &[plain, ("grpc-accept-encoding", "gzip,zstd")],
+            &[plain, ("x-tenant", "a")],
+            &[plain, ("x-tenant", "")],
+            &[plain, ("x-tenant", "a"), ("x-tenant", "b")],
+            &[plain, ("x-tenant", "a,b")],
+        ];
+        let digests: BTreeSet<_> = calls
+            .iter()
+            .flat_map(|call| {
+                [&b"one"[..], b"two", b""].map(|it| digest(&headers(call), &tenant(), it))
+            })
+            .collect();
+        assert_eq!(digests.len(), 3 * calls.len());
+    }
+
+    #[test]
+    fn the_accepted_codings_are_a_set_and_to_name_no_coding_is_to_name_identity() {
+        let of = |fields: &[(&'static str, &'static str)]| digest(&headers(fields), &[], b"m");
+        assert_eq!(
+            of(&[("grpc-accept-encoding", "gzip, identity,ZSTD")]),
+            of(&[
+                ("grpc-accept-encoding", "zstd"),
+                ("grpc-accept-encoding", " gzip,,gzip")
+            ])
+        );
+        assert_eq!(of(&[("grpc-accept-encoding", "identity")]), of(&[]));
+        assert_eq!(of(&[("grpc-encoding", "identity")]), of(&[]));
+    }
+
+    #[test]
+    fn what_is_not_named_is_not_in_the_key() {
+        let of =
+            |fields: &[(&'static str, &'static str)]| digest(&headers(fields), &tenant(), b"m");
+        for name in ["grpc-timeout", "te", "user-agent", "traceparent", "x-other"] {
+            assert_eq!(of(&[(name, "1")]), of(&[]), "{name}");
         }
     }
 
     #[test]
-    fn codings_that_are_taken_are_a_set() {
-        let key = |value| key(&[("grpc-accept-encoding", value)], None, b"a");
-        assert_eq!(key("gzip,zstd"), key(" ZSTD , identity,gzip,, gzip"));
-        assert_eq!(key("identity"), super::tests::key(&[], None, b"a"));
-        assert_ne!(key("gzip"), key("zstd"));
+    fn which_name_a_value_stands_under_makes_another_key() {
+        let both = headers(&[("x-tenant", "5"), ("x-region", "5")]);
+        let region = [HeaderName::from_static("x-region")];
+        assert_ne!(digest(&both, &tenant(), b"m"), digest(&both, &region, b"m"));
+        assert_ne!(digest(&both, &tenant(), b"m"), digest(&both, &[], b"m"));
     }
 
     #[test]
-    fn what_does_not_count_is_not_in_the_key() {
-        let fields = [("user-agent", "a"), ("grpc-timeout", "1S"), ("te", "x")];
-        assert_eq!(key(&fields, None, b"a"), key(&[], None, b"a"));
+    fn a_flag_of_one_needs_one_coding() {
+        for (fields, has) in [
+            (&[][..], false),
+            (&[("grpc-encoding", "identity")], false),
+            (&[("grpc-encoding", "gzip")], true),
+            (
+                &[("grpc-encoding", "gzip"), ("grpc-encoding", "zstd")],
+                false,
+            ),
+        ] {
+            assert_eq!(has_coding(&headers(fields)), has, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn calls_that_differ_have_other_keys_whatever_their_length() {
+        let tenant = |value| headers(&[("x-tenant", value)]);
+        let upstream = |name| Some(Authority::from_static(name));
+        for filler in [0, 100, 250, 5_000] {
+            let message = |end: &[u8]| [&vec![7; filler][..], end].concat();
+            let key = |headers: HeaderMap, upstream: Option<Authority>, end: &[u8]| {
+                let key = key_of(
+                    &headers,
+                    &super::tests::tenant(),
+                    upstream.as_ref(),
+                    &message(end),
+                );
+                let digested = matches!(key, CallKey::Digest(_));
+                assert_eq!(digested, filler >= 250, "{filler}");
+                let key = key.as_bytes().to_vec();
+                // Neither kind can be taken for the other.
+                assert_eq!(digested, key[0] == 0);
+                assert!(key.len() <= MOST);
+                key
+            };
+            let keys = [
+                key(tenant("a"), None, b""),
+                key(tenant("a"), None, b"a"),
+                key(tenant("a"), None, b"b"),
+                key(tenant("a"), upstream("a"), b"a"),
+                key(tenant("a"), upstream("b"), b"a"),
+                key(tenant("b"), None, b"a"),
+            ];
+            let distinct: BTreeSet<_> = keys.iter().collect();
+            assert_eq!(distinct.len(), keys.len(), "{filler}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_calls_share_a_key(
+            calls in vec((vec("[ab,]{0,2}", 0..3), vec("[ab]{0,2}", 0..3), vec(0_u8..3, 0..4)), 2),
+        ) {
+            let parts = |(tenants, accepted, message): &(Vec<String>, Vec<String>, Vec<u8>)| {
+                let mut headers = HeaderMap::new();
+                for tenant in tenants {
+                    headers.append("x-tenant", tenant.parse().unwrap());
+                }
+                for coding in accepted {
+                    headers.append(GRPC_ACCEPT_ENCODING, coding.parse().unwrap());
+                }
+                let accepted: BTreeSet<String> =
+                    accepted.iter().filter(|coding| !coding.is_empty()).cloned().collect();
+                (digest(&headers, &tenant(), message), (tenants.clone(), accepted, message.clone()))
+            };
+            let (one, other) = (parts(&calls[0]), parts(&calls[1]));
+            prop_assert_eq!(one.0 == other.0, one.1 == other.1);
+        }
     }
 }

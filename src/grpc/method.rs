@@ -6,7 +6,7 @@ use http::uri::Authority;
 use tonic::Code;
 
 use super::screen::Known;
-use crate::page::CacheLayer;
+use crate::page::{Budget, CacheLayer, Share};
 
 /// See the module.
 pub(super) struct CallMethod {
@@ -22,6 +22,17 @@ pub(super) struct CallMethod {
     pub(super) fill_timeout: Duration,
     /// What is called, where the layer stands under a client.
     pub(super) upstream: Option<Authority>,
+    /// The cache's own lifetime, where a handler asks for that.
+    pub(super) default_ttl: Duration,
+    /// What all that is being recorded takes its room from.
+    pub(super) budget: Budget,
     /// Is `Cache-Status` told?
     pub(super) tells: bool,
+}
+
+impl CallMethod {
+    /// Room for an answer that is being read.
+    pub(super) fn share(&self) -> Share {
+        self.budget.share()
+    }
 }

@@ -59,7 +59,8 @@ pub(super) enum Whose {
 }
 
 impl CallPolicy {
-    /// Keeps answers for `ttl`, and no longer than `cache-control` in their metadata says.
+    /// Keeps answers for `ttl`, or for what their handler says by a [`PageControl`](crate::PageControl) in the extensions of its response; and no
+    /// longer than `cache-control` in their metadata says.
     pub fn new(ttl: impl Into<Ttl>) -> Self {
         Self {
             ttl: ttl.into(),
@@ -88,6 +89,16 @@ impl CallPolicy {
 
     /// Declares that answers are the same for everyone, and makes sure of it: the handler sees neither `authorization`, `cookie` nor
     /// what else says who is asking. Default: calls with credentials pass the cache by.
+    ///
+    /// ```
+    /// use larder::grpc::CallPolicy;
+    /// use larder::{Cache, NullStore, minutes};
+    ///
+    /// # let cache = Cache::builder(NullStore).build()?;
+    /// let policy = CallPolicy::new(minutes(5)).shared();
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.whose = Whose::Shared;
@@ -95,6 +106,19 @@ impl CallPolicy {
     }
 
     /// Keeps answers for each user apart, as [`CacheBuilder::user`](crate::cache::CacheBuilder::user) tells them.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use larder::grpc::CallPolicy;
+    /// use larder::{Cache, NullStore, identity, minutes};
+    ///
+    /// let cache = Cache::builder(NullStore)
+    ///     .user(identity::header(HeaderName::from_static("x-user")))
+    ///     .build()?;
+    /// let policy = CallPolicy::new(minutes(5)).vary_on_user();
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn vary_on_user(mut self) -> Self {
         self.whose = Whose::User;
@@ -109,6 +133,20 @@ impl CallPolicy {
     }
 
     /// Makes these metadata a part of the key, as sent.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use larder::grpc::CallPolicy;
+    /// # use larder::{Cache, NullStore};
+    /// use larder::minutes;
+    ///
+    /// # let cache = Cache::builder(NullStore).build()?;
+    /// let policy = CallPolicy::new(minutes(5))
+    ///     .vary_on_metadata(HeaderName::from_static("x-tenant"))
+    ///     .inert_metadata(HeaderName::from_static("x-session"));
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn vary_on_metadata(mut self, name: HeaderName) -> Self {
         self.keyed.push(name);
@@ -130,7 +168,7 @@ impl CallPolicy {
         self
     }
 
-    /// Keeps answers with this code, which is an error, for `ttl`. Default: only OK is kept.
+    /// Keeps answers with this code, which is an error, for `ttl` at most, and at least a second. Default: only OK is kept.
     #[must_use]
     pub fn code(mut self, code: Code, ttl: Duration) -> Self {
         self.codes.push((code, ttl));
@@ -145,7 +183,23 @@ impl CallPolicy {
     }
 
     /// Lets a stale answer be given for so long where the handler fails: `UNAVAILABLE`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`,
-    /// `DEADLINE_EXCEEDED`, no answer at all, or none before the client's deadline. Default: not at all.
+    /// `DEADLINE_EXCEEDED`, an answer that breaks off, HTTP 500, 502, 503 or 504, no answer at all, or none before the client's deadline. Default:
+    /// not at all.
+    ///
+    /// ```
+    /// use larder::grpc::CallPolicy;
+    /// # use larder::{Cache, NullStore};
+    /// use larder::{hours, minutes, seconds};
+    ///
+    /// # let cache = Cache::builder(NullStore).build()?;
+    /// let policy = CallPolicy::new(minutes(5))
+    ///     .stale_while_revalidate(minutes(1))
+    ///     .stale_if_error(hours(1))
+    ///     .soft_timeout(seconds(2))
+    ///     .fill_timeout(seconds(10));
+    /// # assert!(cache.grpc().method("/catalog.Catalog/GetItem", policy).build().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.if_error = window;
@@ -160,8 +214,8 @@ impl CallPolicy {
         self
     }
 
-    /// How long a handler has that is asked for all who wait: its `grpc-timeout`, in place of that of the client who came first.
-    /// Default: 30 seconds.
+    /// How long a handler has that is asked for all who wait: its `grpc-timeout`, in place of that of the client who came first. Then the call
+    /// is dropped, and ends with `DEADLINE_EXCEEDED`. Default: 30 seconds.
     #[must_use]
     pub fn fill_timeout(mut self, timeout: Duration) -> Self {
         self.fill_timeout = timeout;

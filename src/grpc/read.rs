@@ -1,6 +1,5 @@
 //! Reading the answer to a unary call: one message and its trailers, within bounds, or else what came of them and the rest.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,8 +8,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
 use super::frame::{Framing, PREFIX, framing};
-use crate::content::{AnyBody, ReplayedBody};
+use crate::content::{AnyBody, BoxError, ReplayedBody};
 use crate::monitor::NotStored;
+use crate::page::Share;
 
 /// How long trailers may be behind their message. What takes longer is taken for a stream, and passed on.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,6 +24,8 @@ pub(super) enum Read {
     Whole(Whole),
     /// It is none to be kept, and goes on as it came.
     Other(ReplayedBody, NotStored),
+    /// It has failed on the way, and goes on as it came.
+    Failed(ReplayedBody),
 }
 
 pub(super) struct Whole {
@@ -33,8 +35,8 @@ pub(super) struct Whole {
     pub(super) trailers: Option<HeaderMap>,
 }
 
-/// Reads at most `limit` bytes and one frame.
-pub(super) async fn read(mut body: AnyBody, limit: usize) -> Read {
+/// Reads at most `limit` bytes and one frame. They count towards the budget of all that is being recorded, of which `share` is a part.
+pub(super) async fn read(mut body: AnyBody, limit: usize, share: &mut Share) -> Read {
     let mut chunks = Chunks::default();
     loop {
         let next = body.frame();
@@ -42,13 +44,13 @@ pub(super) async fn read(mut body: AnyBody, limit: usize) -> Read {
             false => next.await,
             true => match tokio::time::timeout(PATIENCE, next).await {
                 Ok(frame) => frame,
-                Err(_) => return chunks.other(None, None, Some(body), NotStored::Stream),
+                Err(_) => return chunks.other(None, body, NotStored::Stream),
             },
         };
         let frame = match frame {
             None => return Read::Whole(chunks.whole(None)),
             Some(Err(error)) => {
-                return chunks.other(None, Some(error), None, NotStored::Incomplete);
+                return Read::Failed(chunks.replayed(None, Some(error), None));
             }
             Some(Ok(frame)) => frame,
         };
@@ -57,13 +59,20 @@ pub(super) async fn read(mut body: AnyBody, limit: usize) -> Read {
             Err(frame) => match frame.into_trailers() {
                 Ok(trailers) => return Read::Whole(chunks.whole(Some(trailers))),
                 Err(frame) => {
-                    return chunks.other(Some(frame), None, Some(body), NotStored::Message);
+                    return chunks.other(Some(frame), body, NotStored::Message);
                 }
             },
         };
         chunks.push(data);
-        if let Err(why) = chunks.check(limit) {
-            return chunks.other(None, None, Some(body), why);
+        let held = usize::try_from(chunks.length).unwrap_or(usize::MAX);
+        let fits = chunks
+            .check(limit)
+            .and_then(|()| match share.grow_to(held) {
+                true => Ok(()),
+                false => Err(NotStored::Budget),
+            });
+        if let Err(why) = fits {
+            return chunks.other(None, body, why);
         }
     }
 }
@@ -74,10 +83,16 @@ struct Chunks {
     chunks: Vec<Bytes>,
     prefix: Vec<u8>,
     length: u64,
+    /// Empty ones too, of which nothing is held.
+    frames: usize,
 }
 
 impl Chunks {
     fn push(&mut self, data: Bytes) {
+        self.frames += 1;
+        if data.is_empty() {
+            return;
+        }
         let missing = PREFIX.saturating_sub(self.prefix.len()).min(data.len());
         self.prefix.extend_from_slice(&data[..missing]);
         self.length += data.len() as u64;
@@ -92,7 +107,7 @@ impl Chunks {
     /// Can it still become one message of that size?
     fn check(&self, limit: usize) -> Result<(), NotStored> {
         let limit = limit as u64;
-        if self.length > limit || self.chunks.len() > MOST_FRAMES {
+        if self.length > limit || self.frames > MOST_FRAMES {
             return Err(NotStored::TooLarge);
         }
         match framing(&self.prefix) {
@@ -118,20 +133,18 @@ impl Chunks {
         Whole { content, trailers }
     }
 
-    fn other(
+    fn other(self, last: Option<Frame<Bytes>>, rest: AnyBody, why: NotStored) -> Read {
+        Read::Other(self.replayed(last, None, Some(rest)), why)
+    }
+
+    fn replayed(
         self,
         last: Option<Frame<Bytes>>,
-        failed: Option<crate::content::BoxError>,
+        failed: Option<BoxError>,
         rest: Option<AnyBody>,
-        why: NotStored,
-    ) -> Read {
-        let read: VecDeque<Frame<Bytes>> = self
-            .chunks
-            .into_iter()
-            .map(Frame::data)
-            .chain(last)
-            .collect();
-        Read::Other(ReplayedBody::of(read, failed, rest), why)
+    ) -> ReplayedBody {
+        let read = self.chunks.into_iter().map(Frame::data).chain(last);
+        ReplayedBody::of(read.collect(), failed, rest)
     }
 }
 
@@ -146,7 +159,7 @@ pub(super) fn put_back(whole: Whole) -> ReplayedBody {
 pub(super) fn any<B>(body: B) -> AnyBody
 where
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<crate::content::BoxError>,
+    B::Error: Into<BoxError>,
 {
     Box::pin(body.map_err(Into::into))
 }

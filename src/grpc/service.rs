@@ -25,6 +25,7 @@ use super::screen::screen;
 use super::status::{trailers_only, unanswered, unreadable};
 use super::timeout::grpc_timeout;
 use super::upstream::Address;
+use crate::between::Unstorable;
 use crate::content::{BoxError, ReplayedBody};
 use crate::monitor::{Bypass, Reason};
 use crate::page::PageBody;
@@ -147,7 +148,7 @@ where
         None => match page.extensions.get::<Reason>() {
             Some(Reason::Unanswered(why)) => trailers_only(unanswered(*why)),
             _ => match body.collect().await {
-                Ok(kept) => match Kept::decode(&kept.to_bytes()) {
+                Ok(kept) => match Kept::decode(kept.to_bytes()) {
                     Some(kept) => kept.into_response(),
                     None => trailers_only(unreadable()),
                 },
@@ -164,6 +165,8 @@ where
                 .try_append(CACHE_STATUS, line.clone());
         }
     }
+    // A layer outside judges for itself.
+    page.extensions.remove::<Unstorable>();
     response.extensions_mut().extend(page.extensions);
     response
 }

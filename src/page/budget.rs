@@ -1,4 +1,4 @@
-//! One budget for all bodies that are being recorded.
+//! One budget for all bodies that are being recorded, or read before they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ pub(crate) struct Budget {
 
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     budget: Budget,
     taken: usize,
 }
@@ -23,7 +23,7 @@ impl Budget {
         }
     }
 
-    pub(super) fn share(&self) -> Share {
+    pub(crate) fn share(&self) -> Share {
         Share {
             budget: self.clone(),
             taken: 0,
@@ -31,14 +31,14 @@ impl Budget {
     }
 
     #[cfg(test)]
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
     }
 }
 
 impl Share {
     /// Grows to `bytes`, or stays as it is when the budget is used up.
-    pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.taken);
         let granted = self
             .budget

@@ -67,11 +67,11 @@ impl PageControl {
         }
     }
 
-    pub(super) fn of(extensions: &Extensions) -> Self {
+    pub(crate) fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
     }
 
-    pub(super) fn lifetime(&self, default: Duration) -> Option<Duration> {
+    pub(crate) fn lifetime(&self, default: Duration) -> Option<Duration> {
         self.ttl.map(|ttl| ttl.resolve(default))
     }
 

@@ -104,7 +104,7 @@ impl Flights {
     }
 
     /// How many flights can be joined.
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         let shards = self.shards.iter();
         shards
             .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len())

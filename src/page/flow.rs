@@ -318,6 +318,7 @@ impl<S, B> Call<S, B> {
             headers: self.request.headers(),
             advice: &self.want.advice,
             owner: self.asker.owner,
+            legible: self.page.policy.legible,
         };
         let foreign = || StoreError::new("read", "the record is not a page");
         match lookup(shared, &self.base, asking, now).await? {

@@ -51,6 +51,8 @@ impl CacheLayer {
             headers: head.headers,
             advice: &advice,
             owner,
+            // Who asks reads it, or asks again.
+            legible: None,
         };
         let now = shared.clock.now();
         match lookup_now(shared, key.as_bytes(), asking, now) {

@@ -96,6 +96,7 @@ impl CacheLayer {
             etag: false,
             says_query_rule: false,
             content: None,
+            legible: None,
         };
         Self {
             page: Arc::new(Page::new(cache, policy)),
@@ -137,6 +138,12 @@ impl CacheLayer {
         Self {
             page: Arc::new(Page::new(self.page.cache.clone(), policy)),
         }
+    }
+
+    /// Says which bodies can be read by whoever made them. Others are foreign, and replaced.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn legible(self, is_legible: fn(&[u8]) -> bool) -> Self {
+        self.set(|policy| policy.legible = Some(is_legible))
     }
 
     /// Gives every page this tag; [`Cache::purge_tag`] frees them all. Tags add up, and with those of the handler

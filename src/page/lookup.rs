@@ -87,12 +87,15 @@ pub(super) struct Asking<'a> {
     pub(super) advice: &'a RequestDirectives,
     /// Whose page is asked for.
     pub(super) owner: Owner,
+    /// See [`Policy`](super::policy::Policy).
+    pub(super) legible: Option<fn(&[u8]) -> bool>,
 }
 
 impl Asking<'_> {
-    /// Is it a page of whom it is asked for?
-    fn may_have(&self, page: &StoredPage) -> bool {
-        is_off("identity") || page.owner() == self.owner
+    /// Is it a page of whom it is asked for, and can it be read?
+    fn may_have(&self, page: &StoredPage, record: &Record) -> bool {
+        (is_off("identity") || page.owner() == self.owner)
+            && self.legible.is_none_or(|legible| legible(&record.body))
     }
 }
 
@@ -190,7 +193,7 @@ fn judge(shared: &Shared, base: &[u8], found: Found, asking: Asking<'_>, now: No
         return Judged::Settled(Lookup::Missed(missed(Absence::Uri, Vec::new())));
     };
     if let Some(page) = record.head.downcast::<StoredPage>()
-        && asking.may_have(page)
+        && asking.may_have(page, &record)
     {
         let reuse = page.reuse(&record.times, asking.advice, now);
         if reuse == Reuse::Fresh {
@@ -242,7 +245,7 @@ fn select(
             })
         })
         .filter(|stored| match stored.page() {
-            Some(page) => asking.may_have(page),
+            Some(page) => asking.may_have(page, &stored.record),
             None => {
                 shared.counters.foreign();
                 false

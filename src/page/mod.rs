@@ -140,7 +140,7 @@ mod storable;
 mod stored;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unreachable;
 mod validate;
 mod variants;
@@ -148,7 +148,7 @@ mod want;
 mod wire;
 
 pub use self::body::PageBody;
-pub(crate) use self::budget::Budget;
+pub(crate) use self::budget::{Budget, Share};
 pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;

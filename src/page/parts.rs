@@ -49,6 +49,7 @@ impl<S, ReqBody> Call<S, ReqBody> {
             headers: self.request.headers(),
             advice: &self.want.advice,
             owner: self.asker.owner,
+            legible: None,
         };
         let fresh = |record: Arc<Record>| {
             let key = base.clone().into();

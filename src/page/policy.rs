@@ -188,6 +188,8 @@ pub(super) struct Policy {
     /// Are clients told by `No-Vary-Search` what the query rule drops?
     pub(super) says_query_rule: bool,
     pub(super) content: Option<ContentRule>,
+    /// Can a body be read that is more than bytes? What cannot is foreign, and is not answered.
+    pub(super) legible: Option<fn(&[u8]) -> bool>,
 }
 
 impl fmt::Debug for Policy {

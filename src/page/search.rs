@@ -212,6 +212,7 @@ impl<S, B> Call<S, B> {
             headers: self.request.headers(),
             advice: &self.want.advice,
             owner: self.asker.owner,
+            legible: self.page.policy.legible,
         };
         let found = lookup(shared, &base, asking, now).await?;
         match found {

@@ -136,6 +136,7 @@ where
             headers: head.headers,
             advice: &advice,
             owner,
+            legible: policy.legible,
         };
         let route = self.page.route_of(&head);
         let shown = shared.status.shown_to(&head);

@@ -227,7 +227,7 @@ impl<S> RateLimitService<S> {
         };
         let mut request = Request::from_parts(parts, body);
         if let Some(whole) = read.whole {
-            request.extensions_mut().insert(Form(whole.into()));
+            request.extensions_mut().insert(Form(whole));
         }
         let next = self.next(&request);
         request.extensions_mut().remove::<Form>();

@@ -57,7 +57,7 @@ mod selecting;
 mod spans;
 mod staleness;
 mod statuses;
-mod stores;
+pub(crate) mod stores;
 mod targeted;
 mod telling;
 mod timeouts;

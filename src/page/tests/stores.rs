@@ -16,7 +16,7 @@ use crate::store::{
 };
 
 /// A store that never answers at once, as one behind a network, and brings records as what they are as bytes.
-pub(super) struct Waiting<S>(pub(super) S);
+pub(crate) struct Waiting<S>(pub(crate) S);
 
 /// The record as another process reads it; `None` where it stays in this one.
 #[cfg(feature = "redis")]
@@ -129,7 +129,7 @@ fn sent(mut found: Found, as_head: impl FnOnce(Bytes) -> Head) -> Found {
 
 /// What can be asked of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Get,
     Apply,
     Admits,
@@ -137,12 +137,12 @@ pub(super) enum Call {
 }
 
 impl Call {
-    pub(super) const ALL: [Self; 4] = [Self::Get, Self::Apply, Self::Admits, Self::Purge];
+    pub(crate) const ALL: [Self; 4] = [Self::Get, Self::Apply, Self::Admits, Self::Purge];
 }
 
 /// What is wrong with a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     Fails,
     /// Never answers.
     Hangs,
@@ -150,6 +150,8 @@ pub(super) enum Trouble {
     Forgets,
     /// Brings a head that is not ours.
     Foreign,
+    /// Brings this in place of what stands behind the head.
+    Body(&'static [u8]),
     /// Brings a head that nobody has decoded.
     Wire,
     /// Brings heads in which the one text stands for the other.
@@ -162,7 +164,7 @@ pub(super) enum Trouble {
 
 /// A store in memory that some calls of have trouble with, for as long as they are said to.
 #[derive(Clone)]
-pub(super) struct Troubled {
+pub(crate) struct Troubled {
     store: MemoryStore,
     /// Does it answer at once, where it answers?
     at_once: bool,
@@ -182,7 +184,7 @@ impl HeadObject for Foreign {
 }
 
 impl Troubled {
-    pub(super) fn new(at_once: bool) -> Self {
+    pub(crate) fn new(at_once: bool) -> Self {
         Self {
             store: MemoryStore::new(MIB),
             at_once,
@@ -191,7 +193,7 @@ impl Troubled {
     }
 
     /// From now on.
-    pub(super) fn has(&self, troubles: &[(Call, Trouble)]) {
+    pub(crate) fn has(&self, troubles: &[(Call, Trouble)]) {
         *self.troubles.lock().unwrap() = troubles.to_vec();
     }
 
@@ -227,6 +229,22 @@ impl Troubled {
         let head = match trouble {
             Some(Trouble::Foreign) => Head::Live(std::sync::Arc::new(Foreign)),
             Some(Trouble::Wire) => Head::Wire(Bytes::from("?")),
+            Some(Trouble::Body(body)) => {
+                found.record = found.record.map(|record| {
+                    let Record { kind, stamp, .. } = *record;
+                    let (times, head) = (record.times, record.head.clone());
+                    let body = Bytes::from_static(body);
+                    Arc::new(Record::new(
+                        kind,
+                        stamp,
+                        times,
+                        record.marks.clone(),
+                        head,
+                        body,
+                    ))
+                });
+                return found;
+            }
             Some(Trouble::Rewrites(from, to)) => {
                 return sent(found, |wire| Head::Wire(rewritten(&wire, from, to)));
             }
