@@ -67,7 +67,8 @@ async fn a_hit_of_the_example_is_the_fill_block_by_block() {
 async fn an_update_of_the_example_frees_what_it_changes() {
     let (_server, client) = start(&[]).await;
     let mut before = client.ask(&get(1)).await;
-    client.ask(&get(2)).await;
+    // Of another category: an item goes with its own.
+    client.ask(&get(40)).await;
     told(&mut before);
     let changed = client.ask(&update(1, "Soup of the day")).await;
     assert_eq!(changed.code(), "0", "{changed:?}");
@@ -75,7 +76,8 @@ async fn an_update_of_the_example_frees_what_it_changes() {
     assert!(told(&mut after).contains("fwd="));
     assert_eq!(item(&after.data).name, "Soup of the day");
     assert_eq!(after.data, changed.data);
-    let mut other = client.ask(&get(2)).await;
+    assert_ne!(after.data, before.data);
+    let mut other = client.ask(&get(40)).await;
     assert!(told(&mut other).contains("hit"));
 }
 
