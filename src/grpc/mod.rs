@@ -177,6 +177,8 @@ mod tests;
 mod upstream;
 
 #[cfg(feature = "tonic")]
+pub(crate) use self::answer::code_of;
+#[cfg(feature = "tonic")]
 pub use self::body::GrpcBody;
 pub(crate) use self::call::{has_failed, has_grpc_content, is_call, is_method_path};
 #[cfg(all(fuzzing, feature = "tonic"))]
@@ -191,5 +193,3 @@ pub use self::layer::{GrpcCacheBuilder, GrpcCacheLayer};
 pub use self::policy::CallPolicy;
 #[cfg(feature = "tonic")]
 pub use self::service::GrpcCacheService;
-#[cfg(feature = "tonic")]
-pub(crate) use self::answer::code_of;
