@@ -102,6 +102,7 @@
 pub mod background;
 mod between;
 pub mod cache;
+mod call;
 pub mod clock;
 mod content;
 pub mod control;
@@ -110,6 +111,7 @@ pub mod extract;
 #[cfg(all(fuzzing, feature = "redis", feature = "tonic"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "tonic")]
 pub mod grpc;
 mod header;
 pub mod identity;

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::background::Background;
 use crate::cache::{Addressed, Cache};
-use crate::grpc::{has_failed, has_grpc_content, is_call, is_method_path};
+use crate::call::{has_failed, has_grpc_content, is_call, is_method_path};
 use crate::header::GROUP_FIELDS;
 use crate::page::{Forwarding, Freed};
 use crate::request::RequestHead;

@@ -6,10 +6,10 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tonic::Code;
 
-use super::call::has_grpc_content;
 use super::frame::Compressed;
 use super::kept::MOST_FIELDS;
 use super::key::has_coding;
+use crate::call::has_grpc_content;
 use crate::header::{Lifetime, ResponseDirectives, Scope};
 use crate::monitor::NotStored;
 

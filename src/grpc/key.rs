@@ -18,27 +18,13 @@ pub(super) const GRPC_ENCODING: &str = "grpc-encoding";
 pub(super) const IDENTITY: &str = "identity";
 pub(super) const GRPC_ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-/// What a key holds of a call.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it lives for a moment, and a box would be an allocation for each call"
-)]
-pub(super) enum CallKey {
-    /// All of it: for small messages that is cheaper than a digest.
-    Whole(SmallVec<[u8; MOST]>),
-    /// As long as no whole one can be.
-    Digest([u8; DIGEST]),
-}
-
-/// The length of a digest with what tells it from a whole key, which begins with the length of [`FORM`].
-const DIGEST: usize = 33;
+/// What a key holds of a call: all of it, which for small messages is cheaper than a digest, or else a zero and a digest. The whole begins
+/// with the length of [`FORM`], which is none.
+pub(super) struct CallKey(SmallVec<[u8; MOST]>);
 
 impl CallKey {
     pub(super) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Whole(bytes) => bytes,
-            Self::Digest(bytes) => bytes,
-        }
+        &self.0
     }
 }
 
@@ -81,13 +67,14 @@ pub(super) fn key_of(
     length(&mut fields, message.len());
     if fields.len() + message.len() <= MOST {
         fields.extend_from_slice(message);
-        return CallKey::Whole(fields);
+        return CallKey(fields);
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&fields).update(message);
-    let mut digest = [0; DIGEST];
-    digest[1..].copy_from_slice(hasher.finalize().as_bytes());
-    CallKey::Digest(digest)
+    fields.clear();
+    fields.push(0);
+    fields.extend_from_slice(hasher.finalize().as_bytes());
+    CallKey(fields)
 }
 
 fn part(key: &mut SmallVec<[u8; MOST]>, bytes: &[u8]) {
@@ -249,12 +236,10 @@ mod tests {
                     upstream.as_ref(),
                     &message(end),
                 );
-                let digested = matches!(key, CallKey::Digest(_));
-                assert_eq!(digested, filler >= 250, "{filler}");
                 let key = key.as_bytes().to_vec();
                 // Neither kind can be taken for the other.
-                assert_eq!(digested, key[0] == 0);
-                assert!(key.len() <= MOST);
+                assert_eq!(key[0] == 0, filler >= 250, "{filler}");
+                assert!(key.len() <= MOST && (filler < 250 || key.len() == 33));
                 key
             };
             let keys = [

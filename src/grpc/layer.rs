@@ -10,7 +10,6 @@ use http::uri::Authority;
 use tower_layer::Layer;
 
 use super::answer::is_never_kept;
-use super::call::is_method_path;
 use super::descriptor::{Described, Kind};
 use super::error::GrpcCacheError;
 use super::kept::{Kept, LARGEST_FIELDS, OVERHEAD};
@@ -19,6 +18,7 @@ use super::policy::{CallPolicy, Whose};
 use super::screen::{Known, is_reserved};
 use super::service::GrpcCacheService;
 use crate::cache::Cache;
+use crate::call::is_method_path;
 use crate::page::normal_host;
 
 /// Keeps the answers of unary gRPC calls, on a tonic server, round one service, or under a client's channel. Made by [`Cache::grpc`].

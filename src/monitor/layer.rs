@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use super::service::MonitorService;
 use super::summary::RequestSummary;
 use crate::cache::Cache;
-use crate::grpc::is_call;
+use crate::call::is_call;
 use crate::request::RequestHead;
 
 /// Counts what larder does for each request, pages and values together, and tells it in response fields, in the log, or to the application.

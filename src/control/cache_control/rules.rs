@@ -10,8 +10,8 @@ use super::directives::Directives;
 use super::expires::{self, Standing};
 use super::merge::Conflict;
 use super::{patch, targeted, vary};
+use crate::call::is_call;
 use crate::clock::Clock;
-use crate::grpc::is_call;
 use crate::header::{ResponseDirectives, Scope, replace};
 use crate::request::RequestHead;
 

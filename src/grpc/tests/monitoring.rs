@@ -206,7 +206,11 @@ async fn prometheus_reads_calls_by_their_methods() {
     let scrape = recorder.handle();
     metrics::with_local_recorder(&recorder, || Exporter::new(&cache).publish());
     let text = scrape.render();
-    for (result, detail) in [("hit", ""), ("stored", "uri-miss"), ("bypass", "metadata")] {
+    for (result, detail) in [
+        ("hit", ""),
+        ("stored", "uri-miss"),
+        ("bypassed", "metadata"),
+    ] {
         let line = format!(
             r#"larder_requests_total{{cache="larder",route="{ITEM}",result="{result}",detail="{detail}"}} 1"#
         );

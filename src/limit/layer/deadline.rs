@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::limit::Limit;
-use crate::grpc::grpc_timeout;
+use crate::call::grpc_timeout;
 use crate::request::RequestHead;
 
 impl Limit {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
+#[cfg(feature = "tonic")]
+use http::HeaderValue;
 
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
@@ -33,7 +35,7 @@ pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The value that says so, in the finest unit that holds it, rounded up.
-#[cfg_attr(not(feature = "tonic"), expect(dead_code))]
+#[cfg(feature = "tonic")]
 pub(crate) fn timeout_value(timeout: Duration) -> HeaderValue {
     const MOST: u128 = 99_999_999;
     let nanos = timeout.as_nanos();
@@ -56,6 +58,8 @@ pub(crate) fn timeout_value(timeout: Duration) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn told(values: &[&[u8]]) -> Option<Duration> {
@@ -106,6 +110,7 @@ mod tests {
         assert_eq!(told(&[b"1S", b"1S"]), None);
     }
 
+    #[cfg(feature = "tonic")]
     #[test]
     fn what_is_written_is_read_and_never_less() {
         for millis in [0, 1, 99_999, 100_000, 86_400_000, 400_000_000_000_u64] {

@@ -1,8 +1,13 @@
-//! Is this request a gRPC call, and of which method?
+//! Is this request a gRPC call, and what do layers have to know of it that are not about calls?
+
+mod timeout;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
+pub(crate) use self::timeout::grpc_timeout;
+#[cfg(feature = "tonic")]
+pub(crate) use self::timeout::{GRPC_TIMEOUT, timeout_value};
 use crate::request::RequestHead;
 
 /// Is it one (gRPC over HTTP/2, Requests)? gRPC-Web is not.
