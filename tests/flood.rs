@@ -1,7 +1,8 @@
 //! A million people, languages or addresses do not grow memory without bound (DESIGN P5): what the whole process holds, over the capacity of its store,
 //! or what it has more than before, over that of its limiter.
 //!
-//! Optimised (`cargo test --release --test flood`), the keys are a million; otherwise they are fewer, so that all tests together remain quick.
+//! Optimised (`cargo test --release --manifest-path tests/flood/Cargo.toml`), the keys are a million; otherwise they are fewer, so that all
+//! tests together remain quick.
 #![cfg(target_os = "linux")]
 
 use std::convert::Infallible;

@@ -8,7 +8,7 @@ use crate::limit::decision::Wait;
 
 /// How calls are refused.
 #[derive(Clone, Default)]
-pub(super) struct Calls;
+pub(super) struct Calls(());
 
 /// The status of an answer.
 pub(super) fn status_of<B>(response: &Response<B>) -> StatusCode {
@@ -25,7 +25,7 @@ impl Limit {
         _: &Request<Q>,
         _: &impl Fn(&mut HeaderMap),
     ) -> Option<Response<()>> {
-        let Calls = self.telling.calls;
+        let Calls(()) = self.telling.calls;
         None
     }
 }
