@@ -23,7 +23,7 @@ use super::method::CallMethod;
 use super::screen::screen;
 use super::status::{trailers_only, unanswered, unreadable};
 use super::upstream::Address;
-use crate::between::Unstorable;
+use crate::between::{SafeCall, Unstorable};
 use crate::call::grpc_timeout;
 use crate::call::is_call;
 use crate::content::{BoxError, ReplayedBody};
@@ -88,6 +88,9 @@ where
             None => GrpcCacheFuture::passing(inner.oneshot(request)),
             Some(method) => {
                 let method = method.clone();
+                if let Some(safe) = head.extensions.get::<SafeCall>() {
+                    safe.declare();
+                }
                 let waits_until = grpc_timeout(head.headers)
                     .and_then(|timeout| Instant::now().checked_add(timeout));
                 if let Err(why) = screen(head.headers, &method.known) {
