@@ -148,7 +148,9 @@ mod want;
 mod wire;
 
 pub use self::body::PageBody;
-pub(crate) use self::budget::{Budget, Share};
+pub(crate) use self::budget::Budget;
+#[cfg(feature = "tonic")]
+pub(crate) use self::budget::Share;
 pub use self::control::PageControl;
 pub(crate) use self::flight::Flights;
 pub use self::future::ResponseFuture;
