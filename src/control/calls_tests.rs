@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Layer, ServiceExt, service_fn};
@@ -106,6 +107,61 @@ async fn who_merely_says_that_it_is_a_call_frees_what_it_changes() {
         drop(app.clone().oneshot(change).await.unwrap());
         assert_ne!(show(path).await, before, "{path}");
     }
+}
+
+/// Its change may have been made all the same, and no answer tells whether it was a call.
+#[tokio::test]
+async fn who_says_that_it_is_a_call_and_goes_away_frees_what_it_may_have_changed() {
+    let cache = cache();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let app = cache.page(minutes(5)).layer(service_fn({
+        move |request: Request<Body>| {
+            let run = runs.fetch_add(1, Ordering::SeqCst);
+            async move {
+                if request.method() == http::Method::POST {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(Response::new(Body::new(run.to_string())))
+            }
+        }
+    }));
+    let service = InvalidationLayer::new(&cache).layer(app);
+    let show = async || {
+        let answer = service.clone().oneshot(get("/notes/5")).await.unwrap();
+        http_body_util::BodyExt::collect(answer.into_body())
+            .await
+            .unwrap()
+            .to_bytes()
+    };
+    let before = show().await;
+    assert_eq!(show().await, before);
+    let mut change = Box::pin(service.clone().oneshot(call("/notes/5", &[])));
+    assert!((&mut change).now_or_never().is_none());
+    drop(change);
+    cache.background().idle().await;
+    assert_ne!(show().await, before);
+}
+
+/// What is declared to change nothing does not, whoever goes away: others wait for it, and it is stored.
+#[tokio::test]
+async fn a_call_whose_client_goes_away_frees_nothing_that_is_kept_of_its_method() {
+    let (cache, handler) = (cache(), Handler::default());
+    let kept = cache.grpc().method(GET_ITEM, minutes(5)).build().unwrap();
+    let service = InvalidationLayer::new(&cache).layer(kept.layer(handler.service()));
+    assert_ok(service.clone().oneshot(call(GET_ITEM, &[])).await.unwrap()).await;
+    let never = kept.layer(service_fn(|_: Request<Body>| {
+        std::future::pending::<Result<Response<Body>, Infallible>>()
+    }));
+    // Twice, as where one stands round a service and one round the server.
+    let never = InvalidationLayer::new(&cache).layer(InvalidationLayer::new(&cache).layer(never));
+    for name in ["grpc-accept-encoding", "x-tenant"] {
+        let leaving = call(GET_ITEM, &[(name, "else")]);
+        let mut leaving = Box::pin(never.clone().oneshot(leaving));
+        assert!((&mut leaving).now_or_never().is_none());
+        drop(leaving);
+        assert_ok(service.clone().oneshot(call(GET_ITEM, &[])).await.unwrap()).await;
+    }
+    assert_eq!(handler.runs(), 1);
 }
 
 #[tokio::test]

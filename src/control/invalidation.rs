@@ -13,6 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::background::Background;
+use crate::between::SafeCall;
 use crate::cache::{Addressed, Cache};
 use crate::call::{has_failed, has_grpc_content, is_call, is_method_path};
 use crate::header::GROUP_FIELDS;
@@ -142,7 +143,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let head = RequestHead::of(&request);
         let owed = (!is_safe(head.method)).then(|| {
             let addressed = Addressed::of(&head, self.forwarding);
@@ -150,16 +151,20 @@ where
                 true => Changes::WhatIsSaid,
                 false => Changes::Target,
             };
+            let known = head.extensions.get::<SafeCall>().cloned();
             Owed {
-                marks: match changes {
-                    Changes::Target => addressed.marks(&self.cache.shared.space),
-                    Changes::WhatIsSaid => Vec::new(),
-                },
+                marks: addressed.marks(&self.cache.shared.space),
                 cache: self.cache.clone(),
                 addressed,
                 changes,
+                safe: known.unwrap_or_default(),
             }
         });
+        if let Some(owed) = &owed
+            && owed.changes == Changes::WhatIsSaid
+        {
+            request.extensions_mut().insert(owed.safe.clone());
+        }
         InvalidationFuture {
             stage: Stage::Asking {
                 inner: self.inner.clone().oneshot(request),
@@ -176,6 +181,8 @@ struct Owed {
     marks: Vec<Mark>,
     addressed: Addressed,
     changes: Changes,
+    /// Has a layer within said that it changes nothing?
+    safe: SafeCall,
 }
 
 /// What an unsafe request changes, if it went well.
@@ -193,9 +200,11 @@ impl Owed {
         let space = &self.cache.shared.space;
         let fields = response.headers();
         // Any request may say that it is a call; only one that was answered as a call was one.
-        if self.changes == Changes::WhatIsSaid && !has_grpc_content(fields) {
-            self.changes = Changes::Target;
-            self.marks = self.addressed.marks(space);
+        if self.changes == Changes::WhatIsSaid {
+            match has_grpc_content(fields) {
+                true => self.marks.clear(),
+                false => self.changes = Changes::Target,
+            }
         }
         if self.changes == Changes::Target {
             self.marks
@@ -226,9 +235,10 @@ impl Owed {
 }
 
 impl Drop for Owed {
-    /// The client went away while the handler was running, which may have changed its data all the same.
+    /// The client went away while the handler was running, which may have changed its data all the same. Whether it was a call as it said, no
+    /// answer tells then.
     fn drop(&mut self) {
-        if self.marks.is_empty() {
+        if self.marks.is_empty() || self.safe.is_declared() {
             return;
         }
         let owed = Self {
@@ -236,6 +246,7 @@ impl Drop for Owed {
             marks: std::mem::take(&mut self.marks),
             addressed: self.addressed.clone(),
             changes: self.changes,
+            safe: self.safe.clone(),
         };
         let background = self.cache.background().clone();
         finish(owed.settle(), &background);

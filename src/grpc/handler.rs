@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::AGE;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -20,7 +21,7 @@ use super::read::{Read, Whole, any, put_back, read};
 use super::status::{too_late, trailers_only};
 use super::tags::take_from_status;
 use super::upstream::Address;
-use crate::between::{Deadline, IsRefusal, Unstorable};
+use crate::between::{Aged, Deadline, IsRefusal, Unstorable};
 use crate::call::{GRPC_TIMEOUT, timeout_value};
 use crate::content::{BoxError, ReplayedBody};
 use crate::monitor::NotStored;
@@ -173,6 +174,9 @@ fn kept<B>(mut parts: Parts, whole: Whole, directives: HeaderMap) -> Response<An
     let content = bytes.slice(bytes.len() - kept.message.len()..);
     let mut page = Response::new(Answer::Kept { bytes: Some(bytes) });
     *page.headers_mut() = directives;
+    if let Some(Aged(age)) = parts.extensions.get() {
+        page.headers_mut().insert(AGE, age.clone());
+    }
     *page.extensions_mut() = std::mem::take(&mut parts.extensions);
     take_from_status(page.extensions_mut());
     page.extensions_mut().insert(Original {

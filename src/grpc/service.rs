@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::AGE;
 use http::{HeaderName, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -23,7 +24,7 @@ use super::method::CallMethod;
 use super::screen::screen;
 use super::status::{trailers_only, unanswered, unreadable};
 use super::upstream::Address;
-use crate::between::Unstorable;
+use crate::between::{Aged, SafeCall, Unstorable};
 use crate::call::grpc_timeout;
 use crate::call::is_call;
 use crate::content::{BoxError, ReplayedBody};
@@ -88,6 +89,9 @@ where
             None => GrpcCacheFuture::passing(inner.oneshot(request)),
             Some(method) => {
                 let method = method.clone();
+                if let Some(safe) = head.extensions.get::<SafeCall>() {
+                    safe.declare();
+                }
                 let waits_until = grpc_timeout(head.headers)
                     .and_then(|timeout| Instant::now().checked_add(timeout));
                 if let Err(why) = screen(head.headers, &method.known) {
@@ -149,7 +153,12 @@ where
             Some(Reason::Unanswered(why)) => trailers_only(unanswered(*why)),
             _ => match body.collect().await {
                 Ok(kept) => match Kept::decode(kept.to_bytes()) {
-                    Some(kept) => kept.into_response(),
+                    Some(kept) => {
+                        if let Some(age) = page.headers.remove(AGE) {
+                            page.extensions.insert(Aged(age));
+                        }
+                        kept.into_response()
+                    }
                     None => trailers_only(unreadable()),
                 },
                 // The call that it waited for has come to nothing.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, HeaderValue};
 
 use super::account::{Shown, Told};
 use super::answer::Beside;
@@ -16,6 +16,7 @@ use super::lookup::{Asking, Lookup, lookup_now};
 use super::respond::Inherited;
 use super::screen::{Content, screen};
 use super::stored::StoredPage;
+use crate::between::Aged;
 use crate::identity::Traced;
 use crate::monitor::Reason;
 use crate::request::RequestHead;
@@ -25,6 +26,8 @@ use crate::store::Record;
 pub(crate) struct Hit<'a> {
     layer: &'a CacheLayer,
     record: Arc<Record>,
+    /// In seconds.
+    age: u64,
     beside: Beside,
 }
 
@@ -58,6 +61,7 @@ impl CacheLayer {
         match lookup_now(shared, key.as_bytes(), asking, now) {
             Poll::Ready(Ok(Lookup::Fresh(record))) => Some(Hit {
                 layer: self,
+                age: now.since(record.times.born).as_secs(),
                 record,
                 beside: Beside::traced(traced.is_some(), head.extensions),
             }),
@@ -76,6 +80,7 @@ impl Hit<'_> {
         let page = self.layer.page();
         if self.beside.for_marks {
             extensions.insert(Inherited::of(page, self.record.marks.clone()));
+            extensions.insert(Aged(HeaderValue::from(self.age)));
         }
         if self.beside.for_reason {
             extensions.insert(Reason::Hit);

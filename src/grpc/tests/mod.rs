@@ -2,6 +2,7 @@
 
 mod answers;
 mod basics;
+mod crowds;
 mod descriptors;
 mod keys;
 mod metadata;

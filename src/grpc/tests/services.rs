@@ -206,6 +206,34 @@ async fn a_layer_in_a_layer_keeps_for_itself_and_both_are_purged() {
 }
 
 #[tokio::test]
+async fn two_layers_keep_an_answer_no_longer_than_one() {
+    for at_once in [true, false] {
+        let store = MemoryStore::new(MIB);
+        let (cache, clock) = match at_once {
+            true => built(Cache::builder(store)),
+            false => built(Cache::builder(Waiting(store))),
+        };
+        let layer_of = |ttl| cache.grpc().method(ITEM, ttl).build().unwrap();
+        let (outer, inner) = (layer_of(minutes(5)), layer_of(minutes(6)));
+        let handler = Counted::new(|_| async { ok(b"soup") });
+        let asked = async || {
+            let inner = inner
+                .layer(handler.clone())
+                .map_response(|response| response.map(Body::new));
+            drop(seen(outer.layer(inner).oneshot(call(ITEM, b"7")).await.unwrap()).await);
+        };
+        asked().await;
+        // The outer one's is stale, the inner one's is not, and is older than the outer one keeps any.
+        clock.advance(seconds(330));
+        asked().await;
+        assert_eq!(handler.count(), 1);
+        clock.advance(seconds(45));
+        asked().await;
+        assert_eq!(handler.count(), 2, "{at_once}");
+    }
+}
+
+#[tokio::test]
 async fn a_layer_outside_judges_for_itself_what_one_within_does_not_keep() {
     let (cache, _) = cache();
     let outer = CallPolicy::new(minutes(5)).code(tonic::Code::NotFound, seconds(9));
