@@ -141,6 +141,7 @@ mod kept;
 mod key;
 mod layer;
 mod method;
+mod named;
 mod policy;
 mod read;
 #[cfg(test)]
