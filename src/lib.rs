@@ -85,7 +85,7 @@
 //! ```
 //!
 //! Start at [`Cache`] and [`limit`]; the [`page`] module tells what is stored and what is not; [`identity`] is about pages of one person each, `extract` about
-//! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache, [`grpc`] about calls; [`store`] is the contract of stores.
+//! what handlers can ask for, [`invalidation`] about what a change frees, [`control`] and [`monitor`] about the layers beside the cache, `grpc` about calls; [`store`] is the contract of stores.
 //!
 //! # Features
 //!

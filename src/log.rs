@@ -142,6 +142,15 @@ mod events {
         );
     }
 
+    #[cfg(feature = "tonic")]
+    pub(crate) fn metadata(route: &str, name: &http::HeaderName) {
+        tracing::debug!(
+            route,
+            name = name.as_str(),
+            "a call passes the cache by: make this metadata part of the key (.vary_on_metadata), or declare that answers do not depend on it (.inert_metadata)"
+        );
+    }
+
     pub(crate) fn identity(route: &str) {
         tracing::warn!(
             route,
@@ -235,6 +244,9 @@ mod silence {
     pub(crate) fn events_dropped(_: usize) {}
 
     pub(crate) fn credentials(_: &str) {}
+
+    #[cfg(feature = "tonic")]
+    pub(crate) fn metadata(_: &str, _: &http::HeaderName) {}
 
     pub(crate) fn identity(_: &str) {}
 

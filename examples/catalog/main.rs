@@ -118,10 +118,7 @@ fn calls(menu: Menu, limits: &Limits) -> Result<Router, AnyError> {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
     };
-    let updates = limits
-        .updates()
-        .exempt(|call| call.uri.path() != UPDATE_ITEM)
-        .build()?;
+    let updates = limits.updates().calls([UPDATE_ITEM]).build()?;
 
     Ok(Routes::from(Router::new())
         .add_service(catalog)

@@ -63,6 +63,13 @@ impl<B> GrpcBody<B> {
     }
 }
 
+/// Nothing, as generated clients ask for where they have an interceptor.
+impl<B> Default for GrpcBody<B> {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl<B> Body for GrpcBody<B>
 where
     B: Body<Data = Bytes>,

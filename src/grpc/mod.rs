@@ -71,7 +71,8 @@
 //! * Calls with credentials (`authorization`, `cookie`) that the policy neither [keys](CallPolicy::vary_on_user) nor
 //!   [withholds](CallPolicy::shared): `credentials`.
 //! * Calls with metadata that the policy neither [keys](CallPolicy::vary_on_metadata) nor declares [inert](CallPolicy::inert_metadata), and
-//!   that are not of the protocol or of tracing: `metadata`.
+//!   that are not of the protocol or of tracing: `metadata`. A debug event names them (feature `tracing`). Tools that are no clients of gRPC
+//!   send such: the `accept` of curl is one.
 //! * Requests above [64 KiB](CallPolicy::max_request), and those that do not end: `content`. What is none, several, half a message or a
 //!   malformed one: `message`.
 //! * Calls that are addressed to nobody: `authority`. See below of clients.
@@ -87,6 +88,42 @@
 //! As with pages: an answer is everyone's, unless the policy varies on the [user](CallPolicy::vary_on_user) or an
 //! [identity](CallPolicy::vary_on_identity). Interceptors and guards that authorise stand outside the layer, for what stands within is not
 //! asked on a hit. What they learn and put into extensions must be [registered](crate::cache::CacheBuilder::identity).
+//!
+//! ```
+//! use larder::grpc::CallPolicy;
+//! use larder::{Cache, MIB, MemoryStore, identity, minutes};
+//! use tonic::service::InterceptorLayer;
+//! use tonic::transport::Server;
+//! use tonic::{Request, Status};
+//!
+//! #[derive(Clone)]
+//! struct User(u64);
+//!
+//! // Put your own authentication here.
+//! fn signed_in(mut call: Request<()>) -> Result<Request<()>, Status> {
+//!     match call.metadata().get("authorization") {
+//!         Some(token) if token == "Bearer ann" => call.extensions_mut().insert(User(1)),
+//!         _ => return Err(Status::unauthenticated("who are you?")),
+//!     };
+//!     Ok(call)
+//! }
+//!
+//! let cache = Cache::builder(MemoryStore::new(64 * MIB))
+//!     .user(identity::extension("user", |user: &User| user.0.to_be_bytes()))
+//!     .build()?;
+//! let layer = cache
+//!     .grpc()
+//!     .method("/catalog.Catalog/GetItem", CallPolicy::new(minutes(5)).vary_on_user())
+//!     .build()?;
+//! // The first layer of a tonic server is the outermost; that of an axum router is the innermost.
+//! let server = Server::builder()
+//!     .layer(InterceptorLayer::new(signed_in))
+//!     .layer(layer);
+//! # drop(server);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `CatalogServer::with_interceptor` stands within the layer where that is round the server: it is not asked on a hit.
 //!
 //! # Deadlines
 //!
@@ -141,6 +178,7 @@ mod kept;
 mod key;
 mod layer;
 mod method;
+mod named;
 mod policy;
 mod read;
 #[cfg(test)]

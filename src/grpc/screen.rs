@@ -2,8 +2,6 @@
 
 use http::{HeaderMap, HeaderName};
 
-use crate::monitor::Bypass;
-
 /// What belongs to the protocol, or tells where a call came from and not what it asks for. None of it is in the key.
 const INERT: [&str; 32] = [
     "accept-encoding",
@@ -92,13 +90,13 @@ pub(super) struct Known {
     pub(super) lenient: bool,
 }
 
-/// Is everything known that could bear on the answer?
-pub(super) fn screen(headers: &HeaderMap, known: &Known) -> Result<(), Bypass> {
+/// Is everything known that could bear on the answer? Else the first name that is not.
+pub(super) fn screen<'a>(headers: &'a HeaderMap, known: &Known) -> Result<(), &'a HeaderName> {
     let is_of = |names: &[HeaderName], name: &HeaderName| names.contains(name);
     for name in headers.keys() {
         let text = name.as_str();
         if FOREIGN.contains(&text) {
-            return Err(Bypass::Metadata);
+            return Err(name);
         }
         let is_known = known.lenient
             || INERT.binary_search(&text).is_ok()
@@ -107,7 +105,7 @@ pub(super) fn screen(headers: &HeaderMap, known: &Known) -> Result<(), Bypass> {
             || is_of(&known.inert, name)
             || is_of(&known.identity, name);
         if !is_known {
-            return Err(Bypass::Metadata);
+            return Err(name);
         }
     }
     Ok(())

@@ -94,8 +94,9 @@ where
                 }
                 let waits_until = grpc_timeout(head.headers)
                     .and_then(|timeout| Instant::now().checked_add(timeout));
-                if let Err(why) = screen(head.headers, &method.known) {
-                    let work = pass_by(inner, method, request, why);
+                if let Err(name) = screen(head.headers, &method.known) {
+                    crate::log::metadata(head.target().path(), name);
+                    let work = pass_by(inner, method, request, Bypass::Metadata);
                     return GrpcCacheFuture::working(Box::pin(work));
                 }
                 GrpcCacheFuture::arriving(Arriving::of(inner, method, request, waits_until))

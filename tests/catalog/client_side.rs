@@ -13,11 +13,11 @@ use larder::{Cache, MIB, MemoryStore, minutes, seconds};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
-use tonic::service::interceptor::{InterceptedService, InterceptorLayer};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
-use tower::ServiceBuilder;
+use tower::{Layer, ServiceBuilder};
 
 use crate::proto::catalog_client::CatalogClient;
 use crate::proto::catalog_server::{Catalog, CatalogServer};
@@ -305,11 +305,8 @@ async fn credentials_of_the_caller_pass_by_and_those_of_the_service_do_not() {
         Ok(request)
     };
     let layer = named(&cache).method(ITEM, minutes(5)).build().unwrap();
-    let outside = ServiceBuilder::new()
-        .layer(InterceptorLayer::new(authorize))
-        .layer(layer.clone())
-        .service(upstream.channel());
-    let mut outside = CatalogClient::new(outside);
+    let cached = layer.layer(upstream.channel());
+    let mut outside = CatalogClient::with_interceptor(cached, authorize);
     for _ in 0..2 {
         outside.get_item(item(7)).await.unwrap();
     }

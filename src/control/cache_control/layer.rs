@@ -17,7 +17,7 @@ use crate::request::RequestHead;
 ///
 /// What it writes goes on every answer if it only restricts, as `never_cache` does; what lets caches keep something goes on successes
 /// and redirects alone, so that no error is kept like a page. [`on_status`](Self::on_status) chooses otherwise. Answers to gRPC calls pass: no
-/// cache of HTTP keeps them, and one of [gRPC](crate::grpc) within would take it for the handler's word.
+/// cache of HTTP keeps them, and one of gRPC within would take it for the handler's word.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct CacheControlLayer {

@@ -273,4 +273,14 @@ async fn listeners_are_told_the_method_and_what_became_of_the_call() {
         "{lines:?}"
     );
     assert!(!lines.concat().contains("hush"), "{lines:?}");
+
+    // Which metadata a call passes by for, by its name alone.
+    let tenant = call_with(ITEM, message(b"7"), &[("x-tenant", "hush")]);
+    ask(&layer, &handler, tenant).await;
+    let lines = std::mem::take(&mut *listener.0.lock().unwrap()).concat();
+    assert!(
+        lines.contains("\"x-tenant\"") && lines.contains(".vary_on_metadata"),
+        "{lines}"
+    );
+    assert!(!lines.contains("hush"), "{lines}");
 }

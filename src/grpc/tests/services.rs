@@ -330,6 +330,37 @@ async fn the_layer_fits_a_tonic_server_and_one_of_its_services() {
     assert_eq!(handler.count(), 2);
 }
 
+#[tokio::test]
+async fn a_stack_of_layers_fits_one_service_of_a_tonic_server() {
+    let (cache, _) = cache();
+    let handler = Counted::new(|_| async { ok(b"soup") });
+    let limit = crate::RateLimiter::new(crate::MemoryLimiter::new())
+        .layer("calls")
+        .quota("2/h", crate::identity::client_ip())
+        .build()
+        .unwrap();
+    let stack = tower::ServiceBuilder::new()
+        .layer(crate::ClientIpLayer::new(crate::TrustedProxies::none()))
+        .layer(crate::MonitorLayer::new(&cache))
+        .layer(limit)
+        .layer(crate::cache::CachesLayer::new(&cache))
+        .layer(crate::InvalidationLayer::new(&cache))
+        .layer(layer())
+        .service(Catalog(handler.clone()));
+    let routes = tonic::service::Routes::new(stack);
+    for code in ["0", "0", "8"] {
+        let response = routes.clone().oneshot(call(ITEM, b"7")).await.unwrap();
+        assert_eq!(seen(response).await.code(), code);
+    }
+    assert_eq!(handler.count(), 1);
+}
+
+#[test]
+fn a_body_is_nothing_by_default() {
+    assert!(GrpcBody::<Body>::default().is_end_stream());
+    assert!(crate::limit::RateLimitBody::<Body>::default().is_end_stream());
+}
+
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn the_layer_fits_an_axum_router() {

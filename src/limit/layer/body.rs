@@ -70,6 +70,13 @@ impl<B: Body> RateLimitBody<B> {
     }
 }
 
+/// Nothing, as generated clients of gRPC ask for where they have an interceptor.
+impl<B> Default for RateLimitBody<B> {
+    fn default() -> Self {
+        Self::omitted()
+    }
+}
+
 impl<B> Body for RateLimitBody<B>
 where
     B: Body<Data = Bytes>,
