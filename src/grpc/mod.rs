@@ -161,8 +161,8 @@
 //!
 //! [`Cache::stats`](crate::Cache::stats), the exporter of metrics and `tracing` tell of each method by its path, as of a route: hits, misses, reasons,
 //! bytes that the store gave (messages with their metadata), and the time that handlers would have taken. Calls of methods that are not
-//! named are not counted. [`MonitorLayer`](crate::MonitorLayer) stands outside, and writes its fields into the initial metadata; the status that it logs is
-//! HTTP's, 200. Metadata tell nothing by default: see [`cache_status`](GrpcCacheBuilder::cache_status).
+//! named are not counted. [`MonitorLayer`](crate::MonitorLayer) stands outside; it writes its fields into the initial metadata where
+//! [`fields_on_calls`](crate::MonitorLayer::fields_on_calls) asks for it, and the status that it logs is HTTP's, 200. Metadata tell nothing by default: see [`cache_status`](GrpcCacheBuilder::cache_status).
 
 mod answer;
 mod arriving;

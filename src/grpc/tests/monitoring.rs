@@ -158,6 +158,7 @@ async fn a_monitor_outside_counts_calls_as_it_counts_pages() {
     let lines: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
     let told = lines.clone();
     let monitor = MonitorLayer::new(&cache)
+        .fields_on_calls(true)
         .on_request(move |summary| told.lock().unwrap().push(summary.to_string()));
     for (hits, misses) in [("0", "1"), ("1", "0")] {
         let service = monitor.layer(layer.layer(handler.clone()));
