@@ -148,6 +148,8 @@
 //!
 //! # What to know
 //!
+//! * Two layers of one cache that name one method share what they keep, whichever of their policies it was kept by: give both one policy, or
+//!   the caches a namespace each.
 //! * Naming a method declares that it changes nothing and that its answers depend on nothing but what tells calls apart. What larder cannot see
 //!   (task-locals, peer addresses, extensions of layers outside that are not registered) is for the application to declare or leave out.
 //! * An answer is read whole before it is kept, up to [1 MiB](CallPolicy::max_message), and whoever waits for it waits for its end: there is
