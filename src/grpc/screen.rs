@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 
+use crate::page::FORWARDING;
+
 /// What belongs to the protocol, or tells where a call came from and not what it asks for. None of it is in the key.
 const INERT: [&str; 32] = [
     "accept-encoding",
@@ -38,29 +40,13 @@ const INERT: [&str; 32] = [
     "x-request-id",
 ];
 
-/// What the page cache has rules of its own for: credentials, which are bypassed unless they are keyed or withheld; directives; and what
-/// steers handlers behind proxies, which is keyed.
-const JUDGED: [&str; 20] = [
+/// What the page cache has rules of its own for, beside what steers handlers behind proxies, which it keys: credentials, which are bypassed
+/// unless they are keyed or withheld, and directives.
+const JUDGED: [&str; 4] = [
     "authorization",
     "cache-control",
     "cookie",
-    "forwarded",
     "proxy-authorization",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-host",
-    "x-http-host-override",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-url",
-    "x-rewrite-url",
 ];
 
 /// What has a meaning in HTTP that a cache would have to act upon, and none in gRPC: no call that carries it is answered from the store.
@@ -101,6 +87,7 @@ pub(super) fn screen<'a>(headers: &'a HeaderMap, known: &Known) -> Result<(), &'
         let is_known = known.lenient
             || INERT.binary_search(&text).is_ok()
             || JUDGED.contains(&text)
+            || FORWARDING.contains(&text)
             || is_of(&known.keyed, name)
             || is_of(&known.inert, name)
             || is_of(&known.identity, name);

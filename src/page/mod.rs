@@ -170,6 +170,8 @@ pub use self::preset::RequestRules;
 pub use self::query::QueryRule;
 pub(crate) use self::remember::Remembered;
 pub(crate) use self::respond::{StatusField, is_answered_by_a_page_layer};
+#[cfg(feature = "tonic")]
+pub(crate) use self::screen::FORWARDING;
 pub use self::service::CacheService;
 pub use self::unreachable::Unreachable;
 #[cfg(any(test, fuzzing))]

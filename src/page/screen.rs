@@ -29,7 +29,7 @@ pub(super) struct Seen<'a> {
 }
 
 /// Fields that commonly steer output, and so are keyed where they are not trusted (SEC-POI-02).
-pub(super) const FORWARDING: [&str; 16] = [
+pub(crate) const FORWARDING: [&str; 16] = [
     "forwarded",
     "x-forwarded-host",
     "x-forwarded-port",
