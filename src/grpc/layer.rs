@@ -192,7 +192,7 @@ impl GrpcCacheBuilder {
     /// Tells in the initial metadata of answers what became of each call (`cache-status`, RFC 9211), to those to whom the cache tells it of
     /// pages: to nobody under [`without_cache_status`](crate::cache::CacheBuilder::without_cache_status). Default: it does not (SPEC GRPC-31).
     ///
-    /// Hits then take the longer way, by some hundred nanoseconds.
+    /// Hits then take a longer way: that of what is not fresh.
     pub fn cache_status(mut self) -> Self {
         self.tells = true;
         self
